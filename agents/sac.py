@@ -1,0 +1,109 @@
+"""Soft actor-critic (Haarnoja et al., 2018) with a regularized critic."""
+
+from __future__ import annotations
+
+import stable_baselines3
+import torch
+import torch.nn.functional as F
+from stable_baselines3.common.type_aliases import ReplayBufferSamples
+from stable_baselines3.common.utils import polyak_update
+from torch import Tensor
+
+from smoothrl.agents._critic_views import QView
+from smoothrl.agents._smooth_critic import SmoothCritic, total
+from smoothrl.critics import CriticBatch
+from smoothrl.registry import register
+
+
+@register("agent", "sac")
+class SAC(SmoothCritic, stable_baselines3.SAC):
+    """Soft actor-critic, off-policy, continuous actions.
+
+    Two Q networks, a squashed Gaussian policy, a learned entropy coefficient alpha; with y the soft target,
+
+        y         = r + gamma (1 - d) (min_i Q'_i(s', a') - alpha log pi(a' | s')),   a' ~ pi(. | s')
+        L_critic  = 1/2 sum_i mean (Q_i(s, a) - y)^2 + penalties
+        L_actor   = mean (alpha log pi(a_pi | s) - min_i Q_i(s, a_pi)),               a_pi ~ pi(. | s)
+        L_alpha   = -mean log alpha (log pi(a_pi | s) + target entropy)
+
+    Args:
+        *args, **kwargs: those of `stable_baselines3.SAC`, all of them.
+        critic_regularizers: constraints and penalties on the critic; none leaves SB3's SAC, bit for bit.
+
+    Reference:
+        Haarnoja et al., Soft Actor-Critic Algorithms and Applications, 2018 (arXiv 1812.05905).
+    """
+
+    def _critic_views(self) -> tuple[QView, QView]:
+        shared = self.policy.share_features_extractor
+        # SB3 gives the target a features extractor of its own in SAC, but index -4 must mean the same layer in both.
+        return QView("critic", self.critic, shared), QView("critic_target", self.critic_target, shared)
+
+    def train(self, gradient_steps: int, batch_size: int = 64) -> None:
+        """`gradient_steps` updates on as many replayed batches."""
+        assert self.replay_buffer is not None
+        self.policy.set_training_mode(True)
+        learned = [self.ent_coef_optimizer] if self.ent_coef_optimizer is not None else []
+        self._update_learning_rate([self.actor.optimizer, self.critic.optimizer, *learned])
+
+        for gradient_step in range(gradient_steps):
+            batch = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
+            metrics = self.update(batch)
+            if gradient_step % self.target_update_interval == 0:
+                self.update_target()
+            self._n_updates += 1
+            self.metrics.add(metrics)
+
+        self._read_metrics()
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+
+    def update(self, batch: ReplayBufferSamples) -> dict[str, Tensor]:
+        """One gradient step of the entropy coefficient, the critic and the actor. Returns what to log, as tensors."""
+        if self.use_sde:
+            self.actor.reset_noise()
+        actions, log_prob = self.actor.action_log_prob(batch.observations)
+        log_prob = log_prob.reshape(-1, 1)
+
+        ent_coef, ent_coef_metrics = self.update_ent_coef(log_prob)
+
+        critic_loss = self.critic_loss(batch, ent_coef)
+        penalties = self._critic_penalty(CriticBatch(batch.observations, batch.actions, lambda: actions.detach()))
+        self._descend(self.critic.optimizer, critic_loss + total(penalties.values()))
+        self._advance_critic()
+
+        actor_loss = self.actor_loss(batch, actions, log_prob, ent_coef)
+        self._descend(self.actor.optimizer, actor_loss)
+
+        losses = {"train/actor_loss": actor_loss, "train/critic_loss": critic_loss, "train/ent_coef": ent_coef}
+        return {name: x.detach() for name, x in (losses | ent_coef_metrics | penalties).items()}
+
+    def critic_loss(self, batch: ReplayBufferSamples, ent_coef: Tensor) -> Tensor:
+        """1/2 sum_i mean (Q_i(s, a) - y)^2, without penalties."""
+        with torch.no_grad():
+            next_actions, next_log_prob = self.actor.action_log_prob(batch.next_observations)
+            next_q = torch.cat(self.critic_target(batch.next_observations, next_actions), dim=1)
+            next_q = next_q.min(dim=1, keepdim=True).values - ent_coef * next_log_prob.reshape(-1, 1)
+            discount = self.gamma if batch.discounts is None else batch.discounts  # gamma^n with n-step returns
+            target_q = batch.rewards + (1 - batch.dones) * discount * next_q
+        return 0.5 * total(F.mse_loss(q, target_q) for q in self.critic(batch.observations, batch.actions))
+
+    def actor_loss(self, batch: ReplayBufferSamples, actions: Tensor, log_prob: Tensor, ent_coef: Tensor) -> Tensor:
+        """mean (alpha log pi(a | s) - min_i Q_i(s, a)) at actions drawn from the policy."""
+        q = torch.cat(self.critic(batch.observations, actions), dim=1).min(dim=1, keepdim=True).values
+        return (ent_coef * log_prob - q).mean()
+
+    def update_ent_coef(self, log_prob: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The entropy coefficient alpha that this update uses; if it is learned, also take its gradient step."""
+        if self.ent_coef_optimizer is None or self.log_ent_coef is None:
+            return self.ent_coef_tensor, {}
+        ent_coef = torch.exp(self.log_ent_coef.detach())  # before the step: the losses use this value
+        assert isinstance(self.target_entropy, float)
+        loss = -(self.log_ent_coef * (log_prob + self.target_entropy).detach()).mean()
+        self._descend(self.ent_coef_optimizer, loss)
+        return ent_coef, {"train/ent_coef_loss": loss}
+
+    def update_target(self) -> None:
+        """theta' <- tau theta + (1 - tau) theta'"""
+        polyak_update(self.critic.parameters(), self.critic_target.parameters(), self.tau)
+        polyak_update(self.batch_norm_stats, self.batch_norm_stats_target, 1.0)
+        self._sync_target_critic(self.tau)

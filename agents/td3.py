@@ -1,0 +1,97 @@
+"""Twin delayed deep deterministic policy gradient (Fujimoto et al., 2018) with a regularized critic."""
+
+from __future__ import annotations
+
+import stable_baselines3
+import torch
+import torch.nn.functional as F
+from stable_baselines3.common.type_aliases import ReplayBufferSamples
+from stable_baselines3.common.utils import polyak_update
+from torch import Tensor
+
+from smoothrl.agents._critic_views import QView
+from smoothrl.agents._smooth_critic import SmoothCritic, total
+from smoothrl.critics import CriticBatch
+from smoothrl.registry import register
+
+
+@register("agent", "td3")
+class TD3(SmoothCritic, stable_baselines3.TD3):
+    """Twin delayed DDPG, off-policy, continuous actions.
+
+    Two Q networks, a deterministic policy mu with a target copy mu', smoothed target actions, and a policy that moves
+    every `policy_delay`-th update:
+
+        a'        = clip(mu'(s') + clip(eps, -c, c), -1, 1),   eps ~ N(0, target_policy_noise^2)
+        y         = r + gamma (1 - d) min_i Q'_i(s', a')
+        L_critic  = sum_i mean (Q_i(s, a) - y)^2 + penalties
+        L_actor   = -mean Q_1(s, mu(s))
+
+    Args:
+        *args, **kwargs: those of `stable_baselines3.TD3`, all of them.
+        critic_regularizers: constraints and penalties on the critic; none leaves SB3's TD3, bit for bit.
+
+    Reference:
+        Fujimoto et al., Addressing Function Approximation Error in Actor-Critic Methods, 2018 (arXiv 1802.09477).
+    """
+
+    def _critic_views(self) -> tuple[QView, QView]:
+        shared = self.policy.share_features_extractor
+        return QView("critic", self.critic, shared), QView("critic_target", self.critic_target, shared)
+
+    def train(self, gradient_steps: int, batch_size: int = 100) -> None:
+        """`gradient_steps` updates on as many replayed batches."""
+        assert self.replay_buffer is not None
+        self.policy.set_training_mode(True)
+        self._update_learning_rate([self.actor.optimizer, self.critic.optimizer])
+
+        for _ in range(gradient_steps):
+            self._n_updates += 1
+            batch = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
+            self.metrics.add(self.update(batch))
+
+        self._read_metrics()
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+
+    def update(self, batch: ReplayBufferSamples) -> dict[str, Tensor]:
+        """One gradient step of the critic, and every `policy_delay`-th time of the actor. Returns what to log."""
+        critic_loss = self.critic_loss(batch)
+        penalties = self._critic_penalty(
+            CriticBatch(batch.observations, batch.actions, lambda: self._policy_actions(batch))
+        )
+        self._descend(self.critic.optimizer, critic_loss + total(penalties.values()))
+        self._advance_critic()
+        losses = {"train/critic_loss": critic_loss, **penalties}
+
+        if self._n_updates % self.policy_delay == 0:
+            losses["train/actor_loss"] = actor_loss = self.actor_loss(batch)
+            self._descend(self.actor.optimizer, actor_loss)
+            self.update_targets()
+        return {name: x.detach() for name, x in losses.items()}
+
+    def critic_loss(self, batch: ReplayBufferSamples) -> Tensor:
+        """sum_i mean (Q_i(s, a) - y)^2, without penalties."""
+        with torch.no_grad():
+            noise = torch.empty_like(batch.actions).normal_(0, self.target_policy_noise)
+            noise = noise.clamp(-self.target_noise_clip, self.target_noise_clip)
+            next_actions = (self.actor_target(batch.next_observations) + noise).clamp(-1, 1)
+            next_q = torch.cat(self.critic_target(batch.next_observations, next_actions), dim=1)
+            discount = self.gamma if batch.discounts is None else batch.discounts  # gamma^n with n-step returns
+            target_q = batch.rewards + (1 - batch.dones) * discount * next_q.min(dim=1, keepdim=True).values
+        return total(F.mse_loss(q, target_q) for q in self.critic(batch.observations, batch.actions))
+
+    def actor_loss(self, batch: ReplayBufferSamples) -> Tensor:
+        """-mean Q_1(s, mu(s))"""
+        return -self.critic.q1_forward(batch.observations, self.actor(batch.observations)).mean()
+
+    def update_targets(self) -> None:
+        """theta' <- tau theta + (1 - tau) theta', for critic and actor."""
+        polyak_update(self.critic.parameters(), self.critic_target.parameters(), self.tau)
+        polyak_update(self.actor.parameters(), self.actor_target.parameters(), self.tau)
+        polyak_update(self.critic_batch_norm_stats, self.critic_batch_norm_stats_target, 1.0)
+        polyak_update(self.actor_batch_norm_stats, self.actor_batch_norm_stats_target, 1.0)
+        self._sync_target_critic(self.tau)
+
+    def _policy_actions(self, batch: ReplayBufferSamples) -> Tensor:
+        with torch.no_grad():
+            return self.actor(batch.observations)

@@ -1,0 +1,117 @@
+"""The command line: argument parsing alone; every verb is one call into a room below, imported when it is called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from smoothrl.config import RunConfig
+
+app = typer.Typer(
+    help="Train Stable-Baselines3 agents with smooth critics, each from one YAML file.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of one run.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="What to change: seed=3 agent.gamma=0.98.", show_default=False),
+]
+
+
+class Device(StrEnum):
+    """Where torch computes."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    agents = "agents"
+    regularizers = "regularizers"
+    tasks = "tasks"
+
+
+def main() -> None:
+    """The `smoothrl` command."""
+    app()
+
+
+@app.command()
+def train(
+    config: Config,
+    overrides: Overrides = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder, instead of one below runs/.")] = None,
+    device: Annotated[Device | None, typer.Option(help="Instead of the config's.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Move an earlier run in the same folder aside.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a progress bar.")] = False,
+) -> None:
+    """Train one agent."""
+    run = _load(config, [*(overrides or ()), *([f"device={device}"] if device else ())])
+    from smoothrl.training import RunError
+    from smoothrl.training import train as train_run
+
+    try:
+        code = train_run(run, out=out, fresh=fresh, plain=plain)
+    except RunError as error:
+        _refuse(str(error))
+    raise typer.Exit(code)
+
+
+@app.command()
+def show(config: Config, overrides: Overrides = None) -> None:
+    """Check a config and print it whole: its parents, overrides and defaults filled in."""
+    from smoothrl.config import to_yaml
+
+    typer.echo(to_yaml(_load(config, overrides or ())), nl=False)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of configs, which editors complete from."""
+    from smoothrl.config import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+@app.command(name="list")
+def list_(kind: Annotated[Kind, typer.Argument(show_default=False)]) -> None:
+    """List what a config can name."""
+    from smoothrl import catalog
+
+    tables = {Kind.agents: catalog.agents, Kind.regularizers: catalog.regularizers, Kind.tasks: catalog.tasks}
+    typer.echo(tables[kind]())
+
+
+@app.command()
+def doctor() -> None:
+    """Print versions, devices and the installed suites."""
+    from smoothrl.doctor import report
+
+    typer.echo(report())
+
+
+def _load(path: Path, overrides: Sequence[str]) -> RunConfig:
+    from smoothrl import suites
+    from smoothrl.config import ConfigError, load_run
+
+    try:
+        return load_run(path, overrides, check=suites.check)
+    except ConfigError as error:
+        _refuse(str(error))
+
+
+def _refuse(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(2)

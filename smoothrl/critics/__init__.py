@@ -1,0 +1,25 @@
+"""What makes a critic smooth: constraints on its layers, penalties in its loss."""
+
+from smoothrl.critics._base import (
+    CriticBatch,
+    CriticConstraint,
+    CriticPenalty,
+    CriticRegularizer,
+    CriticView,
+    IncompatibleRegularizer,
+    Inputs,
+)
+from smoothrl.critics.gradient_penalty import GradientPenalty
+from smoothrl.critics.spectral_norm import SpectralNorm
+
+__all__ = [
+    "CriticBatch",
+    "CriticConstraint",
+    "CriticPenalty",
+    "CriticRegularizer",
+    "CriticView",
+    "GradientPenalty",
+    "IncompatibleRegularizer",
+    "Inputs",
+    "SpectralNorm",
+]

@@ -1,0 +1,16 @@
+"""Box2D: two-dimensional physics; CarRacing has image observations."""
+
+from smoothrl.suites._task import Suite
+
+SUITE = Suite(
+    name="box2d",
+    ids=(
+        "BipedalWalker-v3",
+        "BipedalWalkerHardcore-v3",
+        "CarRacing-v3",
+        "LunarLander-v3",
+        "LunarLanderContinuous-v3",
+    ),
+    extra="box2d",
+    modules=("Box2D",),
+)
