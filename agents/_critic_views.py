@@ -24,6 +24,7 @@ class _SB3View(CriticView):
     """What the critics of all SB3 models have in common."""
 
     def __init__(self, name: str, model: BaseModel, branches: Sequence[Sequence[nn.Module]]) -> None:
+        super().__init__()
         names = {module: path for path, module in model.named_modules()}
         self.name = name
         self.model = model

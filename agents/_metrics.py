@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping
+from itertools import islice
 
 import torch
 from stable_baselines3.common.logger import Logger
@@ -19,7 +20,7 @@ class Diverged(FloatingPointError):
 
 
 class IntervalMeans:
-    """Collects the 0-dim tensors of every update, reads them in bulk, and averages them until they are logged.
+    """Averages what the updates report until it is logged, waiting for the device as rarely as possible.
 
     SB3 logs the losses of the last `train()` call before a log line, one minibatch of many; these are means over all of
     them. Reading also is where a NaN or an infinity is noticed, with the exact update it first appeared in.
@@ -27,36 +28,49 @@ class IntervalMeans:
 
     def __init__(self) -> None:
         self._updates = 0
-        self._unread: list[Mapping[str, Tensor]] = []
+        self._unread: list[tuple[int, dict[str, Tensor]]] = []
         self._sums: dict[str, float] = defaultdict(float)
         self._counts: dict[str, int] = defaultdict(int)
 
-    def add(self, metrics: Mapping[str, Tensor]) -> None:
-        """Keep one update's metrics, detached and still on their device. No synchronization."""
-        self._unread.append(metrics)
+    def add(self, timestep: int, metrics: Mapping[str, Tensor]) -> None:
+        """Take one update's metrics, tensors of one element each. To be called after the update.
 
-    def read(self, timestep: int, at_least: int = 1) -> None:
-        """Move what was collected to the host, if it is `at_least` that many updates.
+        On the CPU they are read at once, which costs nothing; elsewhere many updates at a time.
 
         Raises:
-            Diverged: names the first metric that is not finite, its update, and the environment step of this call.
+            Diverged: a metric is not finite.
         """
-        if len(self._unread) < at_least:
+        if next(iter(metrics.values())).device.type == "cpu":
+            self._average(timestep, metrics, [value.item() for value in metrics.values()])
             return
+        self._unread.append((timestep, {name: value.detach().reshape(1) for name, value in metrics.items()}))
+        if len(self._unread) >= READ_EVERY:
+            self.read()
+
+    def read(self) -> None:
+        """Move what is still on the device to the host, in one transfer.
+
+        Raises:
+            Diverged: a metric is not finite.
+        """
         unread, self._unread = self._unread, []
-        values = iter(torch.stack([value.reshape(()) for metrics in unread for value in metrics.values()]).tolist())
-        for metrics in unread:
-            self._updates += 1
-            for name in metrics:
-                value = next(values)
-                if not math.isfinite(value):
-                    when = f"gradient step {self._updates}, environment step {timestep}"
-                    raise Diverged(f"{name} is {value} at {when}: the run diverged")
-                self._sums[name] += value
-                self._counts[name] += 1
+        if unread:
+            values = iter(torch.cat([value for _, metrics in unread for value in metrics.values()]).tolist())
+            for timestep, metrics in unread:
+                self._average(timestep, metrics, list(islice(values, len(metrics))))
+
+    def _average(self, timestep: int, metrics: Mapping[str, Tensor], values: list[float]) -> None:
+        self._updates += 1
+        for name, value in zip(metrics, values, strict=True):
+            if not math.isfinite(value):
+                when = f"gradient step {self._updates}, environment step {timestep}"
+                raise Diverged(f"{name} is {value} at {when}: the run diverged")
+            self._sums[name] += value
+            self._counts[name] += 1
 
     def record(self, logger: Logger) -> None:
         """Hand the means to SB3's logger and start a new interval."""
+        self.read()
         for name, total in self._sums.items():
             logger.record(name, total / self._counts[name])
         self._sums.clear()

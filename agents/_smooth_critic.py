@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from functools import reduce
+from operator import add
+from typing import Any, Self
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
-from torch import Tensor
+from torch import Tensor, nn
 
-from smoothrl.agents._metrics import READ_EVERY, IntervalMeans
+from smoothrl.agents._metrics import IntervalMeans
 from smoothrl.critics import (
     CriticBatch,
     CriticConstraint,
@@ -31,6 +33,7 @@ class SmoothCritic(BaseAlgorithm):
 
     def __init__(self, *args: Any, critic_regularizers: Sequence[CriticRegularizer] = (), **kwargs: Any) -> None:
         self.critic_regularizers = tuple(critic_regularizers)
+        self._critic_steps = self._target_updates = 0
         self.metrics = IntervalMeans()
         super().__init__(*args, **kwargs)
 
@@ -51,6 +54,13 @@ class SmoothCritic(BaseAlgorithm):
             if self._target_critic is not None:
                 constraint.apply(self._target_critic)
 
+    def learn(self, *args: Any, **kwargs: Any) -> Self:
+        """SB3's; a loss that was not finite is named, also where it made something else break before it was read."""
+        try:
+            return super().learn(*args, **kwargs)  # type: ignore[safe-super]
+        finally:
+            self.metrics.read()
+
     def _critic_penalty(self, batch: CriticBatch) -> dict[str, Tensor]:
         """Tag -> penalty; their sum joins the critic loss."""
         return {f"smoothness/{p.kind}": p.penalty(self._online_critic, batch) for p in self._penalties}
@@ -58,29 +68,25 @@ class SmoothCritic(BaseAlgorithm):
     def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
         """One step of `optimizer` on `loss`. Only the optimizer's own parameters receive gradients: SB3 also computes
         those of the critic for the actor's loss, a third of its backward pass, and throws them away."""
-        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
         optimizer.zero_grad()
-        loss.backward(inputs=parameters)
+        loss.backward(inputs=[p for p in parameters_of(optimizer) if p.requires_grad])
         optimizer.step()
 
     def _advance_critic(self) -> None:
         """After every gradient step of the critic."""
+        self._critic_steps += 1
         for constraint in self._constraints:
-            constraint.advance(self._online_critic)
+            constraint.advance(self._online_critic, self._critic_steps)
 
     def _sync_target_critic(self, tau: float) -> None:
         """After every update of the target critic, which moved it by the share `tau` toward the online critic."""
+        self._target_updates += 1
         for constraint in self._constraints:
             assert self._target_critic is not None
-            constraint.sync(self._online_critic, self._target_critic, tau)
-
-    def _read_metrics(self) -> None:
-        """At the end of `train()`: free on the CPU, so every time; a wait for the device elsewhere, so rarely."""
-        self.metrics.read(self.num_timesteps, at_least=1 if self.device.type == "cpu" else READ_EVERY)
+            constraint.sync(self._online_critic, self._target_critic, tau, self._target_updates)
 
     def dump_logs(self, *args: Any, **kwargs: Any) -> None:
         """SB3's log line, with interval means and the spectral norms of the normalized layers."""
-        self.metrics.read(self.num_timesteps)
         self.metrics.record(self.logger)
         for critic in filter(None, (self._online_critic, self._target_critic)):
             for constraint in self._constraints:
@@ -94,6 +100,11 @@ class SmoothCritic(BaseAlgorithm):
         return super()._excluded_save_params() + rebuilt
 
 
+def parameters_of(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """What it optimizes, in order; unlike `module.parameters()` this does not walk the module tree."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
 def total(terms: Iterable[Tensor]) -> Tensor:
-    """Their sum, added from left to right as SB3 does; of none it is 0, which changes no bit of what it is added to."""
-    return cast(Tensor, sum(terms))
+    """Their sum, from left to right; of one alone, that one itself."""
+    return reduce(add, terms)

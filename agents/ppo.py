@@ -11,7 +11,7 @@ from stable_baselines3.common.utils import explained_variance
 from torch import Tensor
 
 from smoothrl.agents._critic_views import VView
-from smoothrl.agents._smooth_critic import SmoothCritic, total
+from smoothrl.agents._smooth_critic import SmoothCritic, parameters_of, total
 from smoothrl.critics import CriticBatch
 from smoothrl.registry import register
 
@@ -51,14 +51,13 @@ class PPO(SmoothCritic, stable_baselines3.PPO):
             moved_too_far = False
             for batch in self.rollout_buffer.get(self.batch_size):
                 metrics, moved_too_far = self.update(batch)
-                self.metrics.add(metrics)
+                self.metrics.add(self.num_timesteps, metrics)
                 if moved_too_far:
                     break
             self._n_updates += 1
             if moved_too_far:
                 break
 
-        self._read_metrics()
         buffer = self.rollout_buffer
         self.logger.record_mean(
             "train/explained_variance", explained_variance(buffer.values.flatten(), buffer.returns.flatten())
@@ -83,17 +82,17 @@ class PPO(SmoothCritic, stable_baselines3.PPO):
         penalties = self._critic_penalty(CriticBatch(batch.observations, actions=None, policy_actions=None))
         # Without a closed form the entropy is estimated from the sampled actions.
         entropy_loss = -torch.mean(-log_prob if entropy is None else entropy)
-        loss = actor_loss + self.ent_coef * entropy_loss + self.vf_coef * (critic_loss + total(penalties.values()))
+        loss = actor_loss + self.ent_coef * entropy_loss + self.vf_coef * total([critic_loss, *penalties.values()])
 
         losses = {"train/value_loss": critic_loss, "train/entropy_loss": entropy_loss, "train/loss": loss}
-        metrics = {name: x.detach() for name, x in (actor_metrics | losses | penalties).items()}
+        metrics = actor_metrics | losses | penalties
         # Early stopping is a decision on a value, so it waits for the device; without target_kl nothing does.
         if self.target_kl is not None and metrics["train/approx_kl"] > 1.5 * self.target_kl:
             return metrics, True
 
         self.policy.optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+        torch.nn.utils.clip_grad_norm_(parameters_of(self.policy.optimizer), self.max_grad_norm)
         self.policy.optimizer.step()
         self._advance_critic()
         return metrics, False
@@ -110,7 +109,7 @@ class PPO(SmoothCritic, stable_baselines3.PPO):
         loss = -torch.min(advantages * ratio, advantages * torch.clamp(ratio, 1 - clip, 1 + clip)).mean()
         with torch.no_grad():
             # The low-variance estimate of the reverse KL divergence, http://joschu.net/blog/kl-approx.html
-            approx_kl = torch.mean((torch.exp(log_ratio) - 1) - log_ratio)
+            approx_kl = torch.mean((ratio - 1) - log_ratio)
             clip_fraction = torch.mean((torch.abs(ratio - 1) > clip).float())
         return loss, {
             "train/policy_gradient_loss": loss,

@@ -52,9 +52,8 @@ class SAC(SmoothCritic, stable_baselines3.SAC):
             if gradient_step % self.target_update_interval == 0:
                 self.update_target()
             self._n_updates += 1
-            self.metrics.add(metrics)
+            self.metrics.add(self.num_timesteps, metrics)
 
-        self._read_metrics()
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 
     def update(self, batch: ReplayBufferSamples) -> dict[str, Tensor]:
@@ -68,14 +67,14 @@ class SAC(SmoothCritic, stable_baselines3.SAC):
 
         critic_loss = self.critic_loss(batch, ent_coef)
         penalties = self._critic_penalty(CriticBatch(batch.observations, batch.actions, lambda: actions.detach()))
-        self._descend(self.critic.optimizer, critic_loss + total(penalties.values()))
+        self._descend(self.critic.optimizer, total([critic_loss, *penalties.values()]))
         self._advance_critic()
 
         actor_loss = self.actor_loss(batch, actions, log_prob, ent_coef)
         self._descend(self.actor.optimizer, actor_loss)
 
         losses = {"train/actor_loss": actor_loss, "train/critic_loss": critic_loss, "train/ent_coef": ent_coef}
-        return {name: x.detach() for name, x in (losses | ent_coef_metrics | penalties).items()}
+        return losses | ent_coef_metrics | penalties
 
     def critic_loss(self, batch: ReplayBufferSamples, ent_coef: Tensor) -> Tensor:
         """1/2 sum_i mean (Q_i(s, a) - y)^2, without penalties."""

@@ -48,9 +48,8 @@ class TD3(SmoothCritic, stable_baselines3.TD3):
         for _ in range(gradient_steps):
             self._n_updates += 1
             batch = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
-            self.metrics.add(self.update(batch))
+            self.metrics.add(self.num_timesteps, self.update(batch))
 
-        self._read_metrics()
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 
     def update(self, batch: ReplayBufferSamples) -> dict[str, Tensor]:
@@ -59,15 +58,15 @@ class TD3(SmoothCritic, stable_baselines3.TD3):
         penalties = self._critic_penalty(
             CriticBatch(batch.observations, batch.actions, lambda: self._policy_actions(batch))
         )
-        self._descend(self.critic.optimizer, critic_loss + total(penalties.values()))
+        self._descend(self.critic.optimizer, total([critic_loss, *penalties.values()]))
         self._advance_critic()
-        losses = {"train/critic_loss": critic_loss, **penalties}
+        metrics = {"train/critic_loss": critic_loss, **penalties}
 
         if self._n_updates % self.policy_delay == 0:
-            losses["train/actor_loss"] = actor_loss = self.actor_loss(batch)
+            metrics["train/actor_loss"] = actor_loss = self.actor_loss(batch)
             self._descend(self.actor.optimizer, actor_loss)
             self.update_targets()
-        return {name: x.detach() for name, x in losses.items()}
+        return metrics
 
     def critic_loss(self, batch: ReplayBufferSamples) -> Tensor:
         """sum_i mean (Q_i(s, a) - y)^2, without penalties."""

@@ -59,9 +59,10 @@ def train(
 ) -> None:
     """Train one agent."""
     run = _load(config, [*(overrides or ()), *([f"device={device}"] if device else ())])
-    from smoothrl.training import RunError
+    from smoothrl.training import RunError, ignore_outside_runs
     from smoothrl.training import train as train_run
 
+    ignore_outside_runs()
     try:
         code = train_run(run, out=out, fresh=fresh, plain=plain)
     except RunError as error:

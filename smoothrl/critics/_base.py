@@ -48,6 +48,9 @@ class CriticView(ABC):
     sees_observation_gradient: bool
     """False where SB3 cuts the gradient to the observation."""
 
+    def __init__(self) -> None:
+        self._selected: dict[tuple[int, ...], dict[str, nn.Module]] = {}  # asked for at every gradient step
+
     @abstractmethod
     def preprocess(self, observations: Tensor | dict[str, Tensor]) -> Inputs:
         """Observations of a batch -> what the networks receive (images in [0, 1], discrete ones one-hot)."""
@@ -66,7 +69,10 @@ class CriticView(ABC):
         Raises:
             IncompatibleRegularizer: a branch has fewer layers than an index asks for.
         """
-        chosen: dict[str, nn.Module] = {}
+        chosen = self._selected.get(tuple(indices))
+        if chosen is not None:
+            return chosen
+        chosen = {}
         for branch in self.branches:
             for index in indices:
                 if -index > len(branch):
@@ -81,6 +87,7 @@ class CriticView(ABC):
                     )
                 name, layer = branch[index]
                 chosen[name] = layer
+        self._selected[tuple(indices)] = chosen
         return chosen
 
 
@@ -120,13 +127,13 @@ class CriticConstraint(CriticRegularizer):
         """
 
     @abstractmethod
-    def advance(self, online: CriticView) -> None:
-        """Move the online state once. Called after every gradient step of the critic."""
+    def advance(self, online: CriticView, step: int) -> None:
+        """Move the online state once. Called after every gradient step of the critic; `step` counts them from 1."""
 
     @abstractmethod
-    def sync(self, online: CriticView, target: CriticView, tau: float) -> None:
+    def sync(self, online: CriticView, target: CriticView, tau: float, step: int) -> None:
         """Make the target's state right for the target's own weights, which just moved by the share `tau` toward the
-        online ones. Called after every target update."""
+        online ones. Called after every target update; `step` counts them from 1."""
 
     @abstractmethod
     def sigmas(self, critic: CriticView) -> dict[str, Tensor]:

@@ -24,10 +24,11 @@ _CONVOLUTIONS = {
 }
 
 
-BLOCK = 6
-"""Directions that power iteration follows at once. With one, training spoils the estimate: it holds the followed
-direction down while its neighbors grow past it, and sigma comes out 1 to 7 % too small (docs/methods/spectral_norm.md).
-"""
+BLOCK = 8
+"""Directions that power iteration follows. With one alone training spoils the estimate: it holds the followed direction
+down while its neighbors grow past it, and sigma comes out 1 to 7 % too small (docs/methods/spectral_norm.md)."""
+BLOCK_EVERY = 4
+"""Gradient steps between two moves of the whole block; the leading pair moves at every step."""
 
 
 class LinearMap(ABC):
@@ -109,14 +110,14 @@ class ConvolutionMap(LinearMap):
         block = _orthonormal(torch.randn(BLOCK, *self._input_shape, generator=generator).to(weight))
         sigma = weight.new_zeros(())
         for _ in range(10_000):
-            u, v, block = _power_iteration(self, weight, block)
+            u, v, block = _block_iteration(self, weight, block)
             before, sigma = sigma, self.inner(u, weight, v)
             if sigma - before <= 1e-6 * sigma:
                 break
         return u, v, block
 
 
-def _power_iteration(linear_map: LinearMap, weight: Tensor, block: Tensor, n: int = 1) -> tuple[Tensor, Tensor, Tensor]:
+def _block_iteration(linear_map: LinearMap, weight: Tensor, block: Tensor, n: int = 1) -> tuple[Tensor, Tensor, Tensor]:
     """Block power iteration (subspace iteration) with a Rayleigh-Ritz step: (u, v, the block moved on).
 
     block <- orthonormal(W^T W block), `n` times; v is the block's best direction, the one with the largest ||W v||.
@@ -127,7 +128,11 @@ def _power_iteration(linear_map: LinearMap, weight: Tensor, block: Tensor, n: in
     left, right = image.flatten(start_dim=1), previous.flatten(start_dim=1)
     best = _leading_eigenvector(left @ left.t())
     u, v = best @ left, best @ right
-    return (u / torch.linalg.vector_norm(u)).view(image.shape[1:]), v.view(block.shape[1:]), block
+    return _unit(u).view(image.shape[1:]), v.view(block.shape[1:]), block
+
+
+def _unit(x: Tensor) -> Tensor:
+    return x / torch.linalg.vector_norm(x)
 
 
 def _orthonormal(block: Tensor) -> Tensor:
@@ -136,12 +141,19 @@ def _orthonormal(block: Tensor) -> Tensor:
 
 
 def _leading_eigenvector(gram: Tensor) -> Tensor:
-    """Of a small positive semidefinite matrix, by repeated squaring to its 1024th power: `torch.linalg.eigh` would wait
-    for the device. Eigenvalues too close to be told apart by then give the same spectral norm."""
+    """Of a small positive semidefinite matrix. Elsewhere than on the CPU `eigh` waits for the device; there repeated
+    squaring takes its place. Eigenvalues that this cannot tell apart belong to the same spectral norm."""
+    if gram.device.type == "cpu":
+        return torch.linalg.eigh(gram).eigenvectors[:, -1]
+    return _leading_eigenvector_by_squaring(gram)
+
+
+def _leading_eigenvector_by_squaring(gram: Tensor) -> Tensor:
+    """A column of the 1024th power, which has rank one but for eigenvalues closer than a percent to the first."""
     for _ in range(2):  # normalized in between, so that float32 neither overflows nor underflows
         gram = torch.linalg.matrix_power(gram / torch.linalg.vector_norm(gram), 32)
     column = gram.index_select(1, gram.diagonal().argmax().reshape(1)).flatten()
-    return column / torch.linalg.vector_norm(column)
+    return _unit(column)
 
 
 class SpectralWeight(nn.Module):
@@ -164,12 +176,19 @@ class SpectralWeight(nn.Module):
         return weight * (self.k / sigma)
 
     @torch.no_grad()
-    def advance(self, weight: Tensor, n_power_iterations: int) -> None:
-        """Move u, v to the leading pair of `weight`, in place."""
+    def advance(self, weight: Tensor, n_power_iterations: int, whole_block: bool) -> None:
+        """Move u, v toward the leading pair of `weight`, in place; with the whole block, also away from a wrong one."""
         if self.estimator == "svd":
             self._set(*self.linear_map.leading(weight))
+        elif whole_block:
+            self._set(*_block_iteration(self.linear_map, weight, self.block, n_power_iterations))
         else:
-            self._set(*_power_iteration(self.linear_map, weight, self.block, n_power_iterations))
+            u = self.u.unsqueeze(0)
+            for _ in range(n_power_iterations):
+                v = _unit(self.linear_map.adjoint(weight, u))
+                u = _unit(self.linear_map.forward(weight, v))
+            self.u.copy_(u[0])
+            self.v.copy_(v[0])
 
     def start_from(self, other: SpectralWeight) -> None:
         """Take over another weight's state. It is never averaged: an average of singular vectors is none."""

@@ -1,0 +1,57 @@
+"""Inside an update nothing waits for the device: no operation hands a tensor's value to Python.
+
+Seen where torch dispatches its operations, and so also inside torch and SB3, on a machine without any accelerator.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+WAITS = {"_local_scalar_dense", "nonzero", "equal", "is_nonzero", "masked_select", "unique", "_unique2", "_to_copy"}
+ELSEWHERE = (
+    "torch/optim/",  # step counters, which stay on the host
+    "torch/distributions/",  # the checks of its arguments, which `python -O` switches off
+)
+
+
+class Waits(TorchDispatchMode):
+    """Notes every operation that would wait, with the line that called it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        if name in WAITS and not (name == "_to_copy" and "device" not in (kwargs or {})):
+            frames = traceback.extract_stack()[:-1]
+            if not any(part in frame.filename for frame in frames for part in ELSEWHERE):
+                near = [f for f in frames if "/agents/" in f.filename or "/critics/" in f.filename]
+                self.found.add(f"{name} at {near[-1].filename}:{near[-1].lineno}" if near else name)
+        return func(*args, **(kwargs or {}))
+
+
+def test_updates_do_not_wait(case: Any) -> None:
+    agent, waits = case.build(), Waits()
+    update, updates = agent.update, []
+
+    def watched(batch: Any) -> Any:
+        with waits:
+            updates.append(update(batch))
+        return updates[-1]
+
+    agent.update = watched
+    agent.learn(case.steps)
+    assert len(updates) >= 20
+    assert not waits.found
+
+
+def test_the_watch_sees_a_wait() -> None:
+    waits = Waits()
+    with waits:
+        bool(torch.ones(3).sum() > 2)
+    assert waits.found == {"_local_scalar_dense"}
