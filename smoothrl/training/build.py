@@ -22,6 +22,7 @@ from torch import nn
 
 from smoothrl import registry, suites
 from smoothrl.config import RunConfig, agents
+from smoothrl.critics import IncompatibleRegularizer
 from smoothrl.training.folder import RunError
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -152,6 +153,8 @@ def _refusal(section: str) -> Iterator[None]:
     """What SB3 refuses, as a mistake in a section of the config: it asserts much of what a user can get wrong."""
     try:
         yield
+    except IncompatibleRegularizer as error:
+        raise RunError(f"critic_regularizers: {error}") from error
     except (AssertionError, ValueError) as error:
         raise RunError(f"{section}: cannot be built from this config: {error}") from error
 

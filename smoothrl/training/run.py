@@ -13,7 +13,7 @@ from smoothrl.training.durable import commit, commit_text
 from smoothrl.training.folder import CHECKPOINTS, CONFIG, claim, default_folder, require_free
 from smoothrl.training.record import RunRecord, Status
 from smoothrl.training.signals import StopSignals
-from smoothrl.training.summary import Outcome, summary
+from smoothrl.training.summary import Outcome, opening, summary
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -48,6 +48,7 @@ def train(config: RunConfig, out: Path | None = None, fresh: bool = False, plain
         record = RunRecord(folder, config, str(agent.device))
         try:
             commit_text(folder / CONFIG, to_yaml(config))
+            print(opening(folder, config), file=sys.stderr)
             outcome = _run(config, agent, folder, stop, plain)
         except BaseException as error:
             record.end("failed", timesteps=agent.num_timesteps, error=f"{type(error).__name__}: {error}")

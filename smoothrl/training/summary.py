@@ -1,8 +1,10 @@
-"""The last words of a run: how it went, where it lies, and what to do next."""
+"""The first and the last words of a run: where it lies, how it went, and what to do next."""
 
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +29,12 @@ class Outcome:
     error: str | None
 
 
+def opening(folder: Path, config: RunConfig) -> str:
+    """What begins now, and how to watch it."""
+    what = f"Training {config.agent.kind} on {config.env.id} for {config.total_timesteps:,} steps, into {folder}"
+    return f"{what}\nWatch it: {_tensorboard(folder)}"
+
+
 def summary(outcome: Outcome, folder: Path, config: RunConfig) -> str:
     """Everything worth knowing at the end of a run, with commands that can be pasted."""
     steps, seconds = outcome.timesteps, outcome.wall_time_s
@@ -39,14 +47,28 @@ def summary(outcome: Outcome, folder: Path, config: RunConfig) -> str:
     lines += [f"  agent       {outcome.checkpoint}", f"  run folder  {folder}"]
 
     copy = shlex.quote(str(folder / CONFIG))
-    logs = RUNS if folder.is_relative_to(RUNS) else folder
+    smoothrl = _command("smoothrl")
     lines += [
         "Next:",
-        f"  tensorboard --logdir {shlex.quote(str(logs))}",
-        f"  smoothrl train {copy} seed={config.seed + 1}",
-        f"  smoothrl show {copy}",
+        f"  {_tensorboard(folder)}",
+        f"  {smoothrl} train {copy} seed={config.seed + 1}",
+        f"  {smoothrl} show {copy}",
     ]
     return "\n".join(lines)
+
+
+def _tensorboard(folder: Path) -> str:
+    logs = RUNS if folder.is_relative_to(RUNS) else folder
+    return f"{_command('tensorboard')} --logdir {shlex.quote(str(logs))}"
+
+
+def _command(name: str) -> str:
+    """How to call a command of this environment from here: by its path unless the environment is activated."""
+    if shutil.which(name):
+        return name
+    # Not resolved: in a virtual environment the interpreter is a link out of it.
+    path = Path(sys.executable).parent / name
+    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
 
 
 def clock(seconds: float) -> str:
