@@ -33,7 +33,7 @@ class SmoothCritic(BaseAlgorithm):
 
     def __init__(self, *args: Any, critic_regularizers: Sequence[CriticRegularizer] = (), **kwargs: Any) -> None:
         self.critic_regularizers = tuple(critic_regularizers)
-        self._critic_steps = self._target_updates = 0
+        self._target_updates = 0
         self.metrics = IntervalMeans()
         super().__init__(*args, **kwargs)
 
@@ -62,8 +62,12 @@ class SmoothCritic(BaseAlgorithm):
             self.metrics.read()
 
     def _critic_penalty(self, batch: CriticBatch) -> dict[str, Tensor]:
-        """Tag -> penalty; their sum joins the critic loss."""
-        return {f"smoothness/{p.kind}": p.penalty(self._online_critic, batch) for p in self._penalties}
+        """Tag -> penalty, those of one kind added up; their sum joins the critic loss."""
+        penalties: dict[str, Tensor] = {}
+        for regularizer in self._penalties:
+            tag, penalty = f"smoothness/{regularizer.kind}", regularizer.penalty(self._online_critic, batch)
+            penalties[tag] = penalties[tag] + penalty if tag in penalties else penalty
+        return penalties
 
     def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
         """One step of `optimizer` on `loss`. Only the optimizer's own parameters receive gradients: SB3 also computes
@@ -74,9 +78,8 @@ class SmoothCritic(BaseAlgorithm):
 
     def _advance_critic(self) -> None:
         """After every gradient step of the critic."""
-        self._critic_steps += 1
         for constraint in self._constraints:
-            constraint.advance(self._online_critic, self._critic_steps)
+            constraint.advance(self._online_critic)
 
     def _sync_target_critic(self, tau: float) -> None:
         """After every update of the target critic, which moved it by the share `tau` toward the online critic."""

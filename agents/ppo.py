@@ -58,6 +58,8 @@ class PPO(SmoothCritic, stable_baselines3.PPO):
             if moved_too_far:
                 break
 
+        # The policy would keep the last minibatch's distribution, whose graph holds memory and cannot be deep-copied.
+        self.policy.action_dist.distribution = None
         buffer = self.rollout_buffer
         self.logger.record_mean(
             "train/explained_variance", explained_variance(buffer.values.flatten(), buffer.returns.flatten())

@@ -117,12 +117,15 @@ def test_importing_brings_no_torch(module: str) -> None:
 @pytest.mark.parametrize("module", SOURCES)
 def test_no_code_in_data(module: str) -> None:
     """Nothing of ours unpickles, evaluates a string, or runs one in a shell."""
-    wrong = [f"line {line}: import {name}" for name, line in imports(module) if name.partition(".")[0] in BANNED_MODULES]
+    wrong = [
+        f"line {line}: import {name}" for name, line in imports(module) if name.partition(".")[0] in BANNED_MODULES
+    ]
     for node in ast.walk(TREES[module]):
         if isinstance(node, ast.Call):
             name = dotted(node.func).removeprefix("builtins.")
             shell = any(
-                keyword.arg == "shell" and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is False)
+                keyword.arg == "shell"
+                and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is False)
                 for keyword in node.keywords
             )
             if name in BANNED_CALLS or shell:
@@ -164,7 +167,9 @@ def test_an_update_contains_no_wait_for_the_device(agent: str) -> None:
         name = todo.pop()
         if name in methods and name not in reached:
             reached.add(name)
-            names = {dotted(node) for method in methods[name] for node in ast.walk(method) if isinstance(node, ast.expr)}
+            names = {
+                dotted(node) for method in methods[name] for node in ast.walk(method) if isinstance(node, ast.expr)
+            }
             todo += [name.removeprefix("self.") for name in names if name.startswith("self.")]
     assert {"update", "critic_loss", "actor_loss", "_critic_penalty", "_advance_critic"} <= reached
 

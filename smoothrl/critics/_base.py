@@ -127,8 +127,8 @@ class CriticConstraint(CriticRegularizer):
         """
 
     @abstractmethod
-    def advance(self, online: CriticView, step: int) -> None:
-        """Move the online state once. Called after every gradient step of the critic; `step` counts them from 1."""
+    def advance(self, online: CriticView) -> None:
+        """Move the online state once. Called after every gradient step of the critic."""
 
     @abstractmethod
     def sync(self, online: CriticView, target: CriticView, tau: float, step: int) -> None:

@@ -1,7 +1,7 @@
 """The tensors behind `SpectralNorm`: a weight's spectral norm as an operator, and layers that divide by it.
 
-`torch.nn.utils.parametrizations.spectral_norm` does not fit: it moves its state in forward passes, knows convolutions
-only by their reshaped kernel, renames the weight in checkpoints, and costs a SAC update twice as much (benchmarks/).
+`torch.nn.utils.parametrizations.spectral_norm` does not fit: it moves its state in forward passes, knows a convolution
+by its reshaped kernel alone, and renames the weight in checkpoints.
 """
 
 from __future__ import annotations
@@ -23,12 +23,9 @@ _CONVOLUTIONS = {
     3: (F.conv3d, F.conv_transpose3d),
 }
 
-
-BLOCK = 8
-"""Directions that power iteration follows. With one alone training spoils the estimate: it holds the followed direction
-down while its neighbors grow past it, and sigma comes out 1 to 7 % too small (docs/methods/spectral_norm.md)."""
-BLOCK_EVERY = 4
-"""Gradient steps between two moves of the whole block; the leading pair moves at every step."""
+BLOCK = 6
+"""Directions that power iteration follows. Neighbors of the leading one keep growing past it while a critic is trained;
+a single direction turns to them slowly, and sigma comes out percents too small (benchmarks/sigma_tracking.py)."""
 
 
 class LinearMap(ABC):
@@ -141,19 +138,11 @@ def _orthonormal(block: Tensor) -> Tensor:
 
 
 def _leading_eigenvector(gram: Tensor) -> Tensor:
-    """Of a small positive semidefinite matrix. Elsewhere than on the CPU `eigh` waits for the device; there repeated
-    squaring takes its place. Eigenvalues that this cannot tell apart belong to the same spectral norm."""
-    if gram.device.type == "cpu":
-        return torch.linalg.eigh(gram).eigenvectors[:, -1]
-    return _leading_eigenvector_by_squaring(gram)
-
-
-def _leading_eigenvector_by_squaring(gram: Tensor) -> Tensor:
-    """A column of the 1024th power, which has rank one but for eigenvalues closer than a percent to the first."""
+    """Of a small positive semidefinite matrix: a column of its 1024th power, which has rank one but for eigenvalues
+    closer than a percent to the first. `torch.linalg.eigh` would wait for the device, and raise on a NaN."""
     for _ in range(2):  # normalized in between, so that float32 neither overflows nor underflows
-        gram = torch.linalg.matrix_power(gram / torch.linalg.vector_norm(gram), 32)
-    column = gram.index_select(1, gram.diagonal().argmax().reshape(1)).flatten()
-    return _unit(column)
+        gram = torch.linalg.matrix_power(_unit(gram), 32)
+    return _unit(gram.index_select(1, gram.diagonal().argmax().reshape(1)).flatten())
 
 
 class SpectralWeight(nn.Module):
@@ -176,19 +165,12 @@ class SpectralWeight(nn.Module):
         return weight * (self.k / sigma)
 
     @torch.no_grad()
-    def advance(self, weight: Tensor, n_power_iterations: int, whole_block: bool) -> None:
-        """Move u, v toward the leading pair of `weight`, in place; with the whole block, also away from a wrong one."""
+    def advance(self, weight: Tensor, n_power_iterations: int) -> None:
+        """Move u, v to the leading pair of `weight`, in place."""
         if self.estimator == "svd":
             self._set(*self.linear_map.leading(weight))
-        elif whole_block:
-            self._set(*_block_iteration(self.linear_map, weight, self.block, n_power_iterations))
         else:
-            u = self.u.unsqueeze(0)
-            for _ in range(n_power_iterations):
-                v = _unit(self.linear_map.adjoint(weight, u))
-                u = _unit(self.linear_map.forward(weight, v))
-            self.u.copy_(u[0])
-            self.v.copy_(v[0])
+            self._set(*_block_iteration(self.linear_map, weight, self.block, n_power_iterations))
 
     def start_from(self, other: SpectralWeight) -> None:
         """Take over another weight's state. It is never averaged: an average of singular vectors is none."""

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 NegativeIndices = Annotated[tuple[Annotated[int, Strict(), Field(lt=0)], ...], Strict(False), Field(min_length=1)]
 
-SLOW = 0.05
+SLOW = 0.01
 """Up to this share of movement per update a target critic counts as slow; SB3's default is 0.005."""
+SYNC_EVERY = 4
+"""Updates of a slow target between two moves of its state."""
 
 
 @register("critic_regularizer", "spectral_norm")
@@ -79,21 +81,17 @@ class SpectralNorm(CriticConstraint):
         layers = critic.select(self.layers)
         normalize(layers, critic.probe, k=self.lipschitz_k, relaxed=self.mode == "relaxed", estimator=self.estimator)
 
-    def advance(self, online: CriticView, step: int) -> None:
-        from smoothrl.critics._spectral import BLOCK_EVERY
-
+    def advance(self, online: CriticView) -> None:
         for layer in self._layers(online).values():
-            layer.spectral.advance(layer.weight, self.n_power_iterations, whole_block=step % BLOCK_EVERY == 0)
+            layer.spectral.advance(layer.weight, self.n_power_iterations)
 
     def sync(self, online: CriticView, target: CriticView, tau: float, step: int) -> None:
-        from smoothrl.critics._spectral import BLOCK_EVERY
-
-        if tau <= SLOW and step % BLOCK_EVERY:
+        if tau <= SLOW and step % SYNC_EVERY:
             return  # the target has hardly moved, and sigma = u^T W v already uses its new W
         for ours, theirs in zip(self._layers(target).values(), self._layers(online).values(), strict=True):
             if tau > 0.5:  # the target's weights are closer to the online ones than to their own old ones
                 ours.spectral.start_from(theirs.spectral)
-            ours.spectral.advance(ours.weight, self.n_power_iterations, whole_block=True)
+            ours.spectral.advance(ours.weight, self.n_power_iterations)
 
     def sigmas(self, critic: CriticView) -> dict[str, Tensor]:
         return {name: layer.effective_sigma() for name, layer in self._layers(critic).items()}

@@ -51,7 +51,7 @@ def summary(outcome: Outcome, folder: Path, config: RunConfig) -> str:
     lines += [
         "Next:",
         f"  {_tensorboard(folder)}",
-        f"  {smoothrl} train {copy} seed={config.seed + 1}",
+        *([f"  {smoothrl} train {copy} seed={config.seed + 1}"] if outcome.status == "finished" else []),
         f"  {smoothrl} show {copy}",
     ]
     return "\n".join(lines)

@@ -33,8 +33,8 @@ class AgentCase:
     """The smallest constructor that still has three layers per critic sub-network."""
     steps: int
     """Environment steps that make a few dozen updates."""
-    takes_action: bool
-    """Its critic is Q(s, a), not V(s)."""
+    critic: str
+    """`Q` for Q(s, a), `V` for V(s)."""
     actor: Callable[[Any], list[nn.Module]]
     """The modules that compute its action."""
 
@@ -48,13 +48,13 @@ OFF_POLICY = {
     "policy_kwargs": {"net_arch": [12, 12]},
 }
 AGENTS: dict[str, AgentCase] = {
-    "sac": AgentCase(OFF_POLICY, 50, True, lambda agent: [agent.actor]),
-    "td3": AgentCase(OFF_POLICY, 50, True, lambda agent: [agent.actor, agent.actor_target]),
+    "sac": AgentCase(OFF_POLICY, 40, "Q", lambda agent: [agent.actor]),
+    "td3": AgentCase(OFF_POLICY, 40, "Q", lambda agent: [agent.actor, agent.actor_target]),
     "ppo": AgentCase(
-        {"learning_rate": 1e-2, "n_steps": 32, "batch_size": 16, "n_epochs": 5,
+        {"learning_rate": 1e-2, "n_steps": 16, "batch_size": 8, "n_epochs": 6,
          "policy_kwargs": {"net_arch": [12, 12]}},
-        64,
-        False,
+        32,
+        "V",
         lambda agent: [agent.policy.pi_features_extractor, agent.policy.mlp_extractor.policy_net,
                        agent.policy.action_net],
     ),
@@ -67,20 +67,22 @@ class Setting:
 
     name: str
     regularizer: CriticRegularizer
-    needs_action: bool = False
-    """It only fits a critic that takes the action."""
+    critics: str = "QV"
+    """The critics it is tried on: Q(s, a), V(s) or both."""
 
 
 def _gradient_penalties() -> list[Setting]:
-    """Every pair of options meets (a Latin square), and every side and point where V(s) can have it."""
-    sides, wrts, points = ("two", "one", "zero"), ("obs", "action", "both"), ("replay", "policy", "interpolate")
+    """For Q(s, a) every two options meet, as in a Latin square; for V(s) all that fit it are tried."""
+    sides: tuple[Any, ...] = ("two", "one", "zero")
+    wrts: tuple[Any, ...] = ("obs", "action", "both")
+    points: tuple[Any, ...] = ("replay", "policy", "interpolate")
     settings = []
     for (i, side), (j, wrt), (k, point) in product(enumerate(sides), enumerate(wrts), enumerate(points)):
-        for_v = wrt == "obs" and point != "policy"
-        if for_v or (i + j + k) % 3 == 0:
+        critics = "Q" * ((i + j + k) % 3 == 0) + "V" * (wrt == "obs" and point != "policy")
+        if critics:
             target = {} if side == "zero" else {"target": 0.1}  # low, so that `one` has something to do
             regularizer = GradientPenalty(coef=1.0, side=side, wrt=wrt, points=point, **target)
-            settings.append(Setting(f"gradient_penalty {side} {wrt} {point}", regularizer, needs_action=not for_v))
+            settings.append(Setting(f"gradient_penalty {side} {wrt} {point}", regularizer, critics))
     return settings
 
 
@@ -144,7 +146,7 @@ class ImagePoint(Point):
 
 
 for env in (Point, DictPoint, ImagePoint):
-    gymnasium.register(f"conformance/{env.__name__}-v0", entry_point=env)
+    gymnasium.register(f"conformance/{env.__name__}-v0", entry_point=env)  # type: ignore[arg-type]
 
 
 Build = Callable[..., Any]
@@ -253,7 +255,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             Case(name, setting)
             for name, kind in product(names, kinds)
             for setting in REGULARIZERS[kind]
-            if AGENTS[name].takes_action or not setting.needs_action
+            if AGENTS[name].critic in setting.critics
             if "spectral" not in metafunc.fixturenames or isinstance(setting.regularizer, SpectralNorm)
         ]
         metafunc.parametrize("case", cases, ids=[f"{case.agent} {case.setting.name}" for case in cases])

@@ -97,7 +97,9 @@ def test_a_nan_is_named_with_its_steps(
 def test_a_nan_is_named_on_an_accelerator_too(agent_name: str, build: Any) -> None:
     """There losses wait to be read; in PPO the NaN weights break a distribution before that."""
     agent = build(agent_name, env=gymnasium.make("conformance/Point-v0", poisoned_at=5))
-    agent.metrics.add = lambda timestep, metrics: agent.metrics._unread.append((timestep, metrics))
+    agent.metrics.add = lambda timestep, metrics: agent.metrics._unread.append(
+        (timestep, {name: value.detach().reshape(1) for name, value in metrics.items()})
+    )
     with pytest.raises(FloatingPointError, match=r"train/\w+_loss is nan at gradient step \d+, environment step \d+:"):
         agent.learn(64)
 

@@ -38,7 +38,9 @@ CASES: list[tuple[str, str, Any, dict[str, Any], list[str]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("agent", "regularizers", "kwargs", "words"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+@pytest.mark.parametrize(
+    ("agent", "regularizers", "kwargs", "words"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
+)
 def test_is_refused_with_the_reason(
     agent: str, regularizers: Any, kwargs: dict[str, Any], words: list[str], build: Any
 ) -> None:
