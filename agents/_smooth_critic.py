@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import reduce
 from operator import add
 from typing import Any, Self
@@ -10,6 +11,7 @@ from typing import Any, Self
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from smoothrl.agents._metrics import IntervalMeans
 from smoothrl.critics import (
@@ -101,6 +103,18 @@ class SmoothCritic(BaseAlgorithm):
         # Rebuilt by _setup_model; modules and tensors do not belong in the zip's data.
         rebuilt = ["metrics", "_constraints", "_penalties", "_online_critic", "_target_critic"]
         return super()._excluded_save_params() + rebuilt
+
+
+@contextmanager
+def unchecked_distributions() -> Iterator[None]:
+    """Around an update: torch.distributions checks its arguments by reading them, which waits for the device. What the
+    checks would find, a NaN, is in the losses too."""
+    before = Distribution._validate_args
+    Distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(before)
 
 
 def parameters_of(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:

@@ -11,7 +11,7 @@ from stable_baselines3.common.utils import explained_variance
 from torch import Tensor
 
 from smoothrl.agents._critic_views import VView
-from smoothrl.agents._smooth_critic import SmoothCritic, parameters_of, total
+from smoothrl.agents._smooth_critic import SmoothCritic, parameters_of, total, unchecked_distributions
 from smoothrl.critics import CriticBatch
 from smoothrl.registry import register
 
@@ -42,6 +42,7 @@ class PPO(SmoothCritic, stable_baselines3.PPO):
     def _critic_views(self) -> tuple[VView, None]:
         return VView("critic", self.policy), None
 
+    @unchecked_distributions()
     def train(self) -> None:
         """`n_epochs` passes over the rollout, in minibatches."""
         self.policy.set_training_mode(True)
@@ -59,7 +60,7 @@ class PPO(SmoothCritic, stable_baselines3.PPO):
                 break
 
         # The policy would keep the last minibatch's distribution, whose graph holds memory and cannot be deep-copied.
-        self.policy.action_dist.distribution = None
+        self.policy.action_dist.distribution = None  # type: ignore[assignment]
         buffer = self.rollout_buffer
         self.logger.record_mean(
             "train/explained_variance", explained_variance(buffer.values.flatten(), buffer.returns.flatten())

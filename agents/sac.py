@@ -10,7 +10,7 @@ from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 
 from smoothrl.agents._critic_views import QView
-from smoothrl.agents._smooth_critic import SmoothCritic, total
+from smoothrl.agents._smooth_critic import SmoothCritic, total, unchecked_distributions
 from smoothrl.critics import CriticBatch
 from smoothrl.registry import register
 
@@ -39,6 +39,7 @@ class SAC(SmoothCritic, stable_baselines3.SAC):
         # SB3 gives the target a features extractor of its own in SAC, but index -4 must mean the same layer in both.
         return QView("critic", self.critic, shared), QView("critic_target", self.critic_target, shared)
 
+    @unchecked_distributions()
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """`gradient_steps` updates on as many replayed batches."""
         assert self.replay_buffer is not None

@@ -12,10 +12,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 WAITS = {"_local_scalar_dense", "nonzero", "equal", "is_nonzero", "masked_select", "unique", "_unique2", "_to_copy"}
-ELSEWHERE = (
-    "torch/optim/",  # step counters, which stay on the host
-    "torch/distributions/",  # the checks of its arguments, which `python -O` switches off
-)
+ELSEWHERE = ("torch/optim/",)  # step counters, which stay on the host
 
 
 class Waits(TorchDispatchMode):
