@@ -45,6 +45,7 @@ SETTINGS = {
     "one direction, 10 iterations": {"block": 1, "iterations": 10},
     "block of 2": {"block": 2},
     "block of 4": {"block": 4},
+    "block of 6": {"block": 6},
     f"block of {BLOCK}, as in SpectralNorm": {"block": BLOCK},
 }
 

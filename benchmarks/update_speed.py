@@ -42,7 +42,7 @@ UPDATES = 40
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Speed of the agents and cost of the regularizers.")
-    parser.add_argument("--turns", type=int, default=15, help="how often each takes its turn (at least 5)")
+    parser.add_argument("--turns", type=int, default=9, help="how often each takes its turn (at least 5)")
     turns = max(5, parser.parse_args().turns)
     torch.set_num_threads(1)
     console = Console()

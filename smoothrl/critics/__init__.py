@@ -1,6 +1,7 @@
 """What makes a critic smooth: constraints on its layers, penalties in its loss."""
 
 from smoothrl.critics._base import (
+    SECTION,
     CriticBatch,
     CriticConstraint,
     CriticPenalty,
@@ -13,6 +14,7 @@ from smoothrl.critics.gradient_penalty import GradientPenalty
 from smoothrl.critics.spectral_norm import SpectralNorm
 
 __all__ = [
+    "SECTION",
     "CriticBatch",
     "CriticConstraint",
     "CriticPenalty",

@@ -23,7 +23,7 @@ _CONVOLUTIONS = {
     3: (F.conv3d, F.conv_transpose3d),
 }
 
-BLOCK = 6
+BLOCK = 8
 """Directions that power iteration follows. Neighbors of the leading one keep growing past it while a critic is trained;
 a single direction turns to them slowly, and sigma comes out percents too small (benchmarks/sigma_tracking.py)."""
 

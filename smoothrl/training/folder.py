@@ -51,7 +51,8 @@ def require_free(path: Path, fresh: bool) -> None:
         raise RunError(
             f"{path} already holds a run: {_history(record)}\n"
             f"  --fresh     moves it aside to {_aside(path)} and trains again\n"
-            f"  --out DIR   trains into another folder"
+            f"  --out DIR   trains into another folder\n"
+            f"  variant=X   names a changed setting, and its folder"
         )
 
 
