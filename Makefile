@@ -11,13 +11,13 @@ train: setup
 	$(BIN)/smoothrl train $(CONFIG) $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(MAKE) --no-print-directory types
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
 # mypy looks for packages in folders of their own name, so it gets a tree where agents/ stands at smoothrl/agents.
 types: setup
