@@ -13,7 +13,6 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import stable_baselines3 as sb3
 import torch
@@ -24,6 +23,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from smoothrl.agents import PPO, SAC, TD3
 from smoothrl.critics import CriticRegularizer, GradientPenalty, SpectralNorm
+from smoothrl.training.record import cpu_model
 
 AGENTS: Mapping[str, tuple[type[BaseAlgorithm], type[BaseAlgorithm], int]] = {
     "SAC": (SAC, sb3.SAC, 200),
@@ -67,7 +67,7 @@ def main() -> None:
         table.add_row(name, f"{statistics.median(seconds) * 1e3:.2f}", *ratio(seconds, costs["none"]))
     console.print(table)
     console.print(
-        f"{turns} turns, one thread; {processor()}, Python {platform.python_version()}, torch {torch.__version__}, "
+        f"{turns} turns, one thread; {cpu_model()}, Python {platform.python_version()}, torch {torch.__version__}, "
         f"stable-baselines3 {sb3.__version__}"
     )
 
@@ -118,16 +118,6 @@ def ratio(numerator: list[float], denominator: list[float]) -> tuple[str, str]:
     ratios = [a / b for a, b in zip(numerator, denominator, strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4)
     return f"{middle:.2f}x", f"{low:.2f} to {high:.2f}"
-
-
-def processor() -> str:
-    """The processor's name as the machine tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

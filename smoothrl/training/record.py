@@ -73,12 +73,12 @@ def _machine() -> dict[str, Any]:
     return {
         "host": platform.node(),
         "platform": platform.platform(),
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "cores": os.cpu_count(),
     }
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
     """Linux names the model only here; elsewhere the standard library knows it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
