@@ -1,14 +1,18 @@
-# make train | make test | make check | make bench | make setup
+# make train | make study | make test | make check | make matrix | make bench | make setup
 
 PYTHON ?= python3
 CONFIG ?= configs/pendulum/sac-spectral.yaml
+STUDY  ?= configs/studies/try.yaml
 ARGS   ?=
 BIN    := .venv/bin
 
-.PHONY: train test check types bench setup clean
+.PHONY: train study test check matrix types bench setup clean
 
 train: setup
 	$(BIN)/smoothrl train $(CONFIG) $(ARGS)
+
+study: setup
+	$(BIN)/smoothrl study run $(STUDY) $(ARGS)
 
 test: setup
 	$(BIN)/python -m pytest -n auto --dist worksteal
@@ -17,7 +21,11 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(MAKE) --no-print-directory types
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not matrix"
+
+# Every combination of agents and options, slow ones included; `make test` has each option once with every agent.
+matrix: setup
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "matrix or not matrix"
 
 # mypy looks for packages in folders of their own name, so it gets a tree where agents/ stands at smoothrl/agents.
 types: setup

@@ -7,17 +7,15 @@ import torch
 import torch.nn.functional as F
 from gymnasium import spaces
 from stable_baselines3.common.type_aliases import RolloutBufferSamples, Schedule
-from stable_baselines3.common.utils import explained_variance
 from torch import Tensor
 
-from smoothrl.agents._critic_views import VView
-from smoothrl.agents._smooth_critic import SmoothCritic, parameters_of, total, unchecked_distributions
-from smoothrl.critics import CriticBatch
+from smoothrl.agents._families import VCriticAgent
+from smoothrl.agents._smooth_agent import total, unchecked_distributions
 from smoothrl.registry import register
 
 
 @register("agent", "ppo")
-class PPO(SmoothCritic, stable_baselines3.PPO):
+class PPO(VCriticAgent, stable_baselines3.PPO):
     """Proximal policy optimization with a clipped ratio, on-policy, continuous and discrete actions.
 
     With the ratio r = pi(a | s) / pi_old(a | s), advantages A (GAE) and returns R, one loss for actor and critic:
@@ -29,7 +27,12 @@ class PPO(SmoothCritic, stable_baselines3.PPO):
 
     Args:
         *args, **kwargs: those of `stable_baselines3.PPO`, all of them.
-        critic_regularizers: constraints and penalties on the value branch; none leaves SB3's PPO, bit for bit.
+        critic_regularizers: constraints and penalties on the value branch.
+        optimizer_adaptations: changes of the critic's and the actor's share of a gradient step, in order.
+        diagnostics: what to measure of the networks, within `diagnostics_budget` of the run's time.
+        critic_learning_rate, critic_optimizer_kwargs: of the value branch; the actor's if None.
+
+    With none of these it is SB3's PPO, bit for bit.
 
     Reference:
         Schulman et al., Proximal Policy Optimization Algorithms, 2017 (arXiv 1707.06347).
@@ -38,9 +41,6 @@ class PPO(SmoothCritic, stable_baselines3.PPO):
     # SB3 turns both into schedules when it builds the model.
     clip_range: Schedule
     clip_range_vf: Schedule | None
-
-    def _critic_views(self) -> tuple[VView, None]:
-        return VView("critic", self.policy), None
 
     @unchecked_distributions()
     def train(self) -> None:
@@ -59,15 +59,7 @@ class PPO(SmoothCritic, stable_baselines3.PPO):
             if moved_too_far:
                 break
 
-        # The policy would keep the last minibatch's distribution, whose graph holds memory and cannot be deep-copied.
-        self.policy.action_dist.distribution = None  # type: ignore[assignment]
-        buffer = self.rollout_buffer
-        self.logger.record_mean(
-            "train/explained_variance", explained_variance(buffer.values.flatten(), buffer.returns.flatten())
-        )
-        if hasattr(self.policy, "log_std"):
-            self.logger.record("train/std", torch.exp(self.policy.log_std).mean().item())
-        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        self._record_rollout()
         self.logger.record("train/clip_range", self.clip_range(self._current_progress_remaining))
         if self.clip_range_vf is not None:
             self.logger.record("train/clip_range_vf", self.clip_range_vf(self._current_progress_remaining))
@@ -77,28 +69,29 @@ class PPO(SmoothCritic, stable_baselines3.PPO):
 
         Returns what to log, as tensors, and whether the policy has moved past `target_kl`: then no step was taken.
         """
+        loss, metrics = self.losses(batch)
+        # Early stopping is a decision on a value, so it waits for the device; without target_kl nothing does.
+        if self.target_kl is not None and metrics["train/approx_kl"] > 1.5 * self.target_kl:
+            return metrics, True
+
+        metrics |= self._descend("policy", loss, again=lambda: self.losses(batch)[0])
+        self._advance_critic()
+        return metrics, False
+
+    def losses(self, batch: RolloutBufferSamples) -> tuple[Tensor, dict[str, Tensor]]:
+        """L_actor + ent_coef L_entropy + vf_coef (L_critic + penalties), and its parts to log."""
         actions = batch.actions.long().flatten() if isinstance(self.action_space, spaces.Discrete) else batch.actions
         values, log_prob, entropy = self.policy.evaluate_actions(batch.observations, actions)
 
         actor_loss, actor_metrics = self.actor_loss(batch, log_prob)
         critic_loss = self.critic_loss(batch, values.flatten())
-        penalties = self._critic_penalty(CriticBatch(batch.observations, actions=None, policy_actions=None))
+        penalties = self._critic_penalty(self._critic_batch(batch))
         # Without a closed form the entropy is estimated from the sampled actions.
         entropy_loss = -torch.mean(-log_prob if entropy is None else entropy)
         loss = actor_loss + self.ent_coef * entropy_loss + self.vf_coef * total([critic_loss, *penalties.values()])
 
         losses = {"train/value_loss": critic_loss, "train/entropy_loss": entropy_loss, "train/loss": loss}
-        metrics = actor_metrics | losses | penalties
-        # Early stopping is a decision on a value, so it waits for the device; without target_kl nothing does.
-        if self.target_kl is not None and metrics["train/approx_kl"] > 1.5 * self.target_kl:
-            return metrics, True
-
-        self.policy.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters_of(self.policy.optimizer), self.max_grad_norm)
-        self.policy.optimizer.step()
-        self._advance_critic()
-        return metrics, False
+        return loss, actor_metrics | losses | penalties
 
     def actor_loss(self, batch: RolloutBufferSamples, log_prob: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """-mean min(r A, clip(r, 1 - c, 1 + c) A), and what to log of the ratio r."""

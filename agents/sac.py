@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import ClassVar
+
 import stable_baselines3
 import torch
 import torch.nn.functional as F
@@ -9,14 +12,14 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 
-from smoothrl.agents._critic_views import QView
-from smoothrl.agents._smooth_critic import SmoothCritic, total, unchecked_distributions
-from smoothrl.critics import CriticBatch
+from smoothrl.agents._families import QCriticAgent
+from smoothrl.agents._smooth_agent import total, unchecked_distributions
 from smoothrl.registry import register
+from smoothrl.views import CriticBatch
 
 
 @register("agent", "sac")
-class SAC(SmoothCritic, stable_baselines3.SAC):
+class SAC(QCriticAgent, stable_baselines3.SAC):
     """Soft actor-critic, off-policy, continuous actions.
 
     Two Q networks, a squashed Gaussian policy, a learned entropy coefficient alpha; with y the soft target,
@@ -28,16 +31,18 @@ class SAC(SmoothCritic, stable_baselines3.SAC):
 
     Args:
         *args, **kwargs: those of `stable_baselines3.SAC`, all of them.
-        critic_regularizers: constraints and penalties on the critic; none leaves SB3's SAC, bit for bit.
+        critic_regularizers: constraints and penalties on the critic.
+        optimizer_adaptations: changes of the critic's and the actor's gradient steps, in order.
+        diagnostics: what to measure of the networks, within `diagnostics_budget` of the run's time.
+        critic_learning_rate, critic_optimizer_class, critic_optimizer_kwargs: the critic's own; the actor's if None.
+
+    With none of these it is SB3's SAC, bit for bit.
 
     Reference:
         Haarnoja et al., Soft Actor-Critic Algorithms and Applications, 2018 (arXiv 1812.05905).
     """
 
-    def _critic_views(self) -> tuple[QView, QView]:
-        shared = self.policy.share_features_extractor
-        # SB3 gives the target a features extractor of its own in SAC, but index -4 must mean the same layer in both.
-        return QView("critic", self.critic, shared), QView("critic_target", self.critic_target, shared)
+    repeatable: ClassVar[frozenset[str]] = frozenset({"critic"})  # the actor's loss draws actions
 
     @unchecked_distributions()
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
@@ -66,25 +71,26 @@ class SAC(SmoothCritic, stable_baselines3.SAC):
 
         ent_coef, ent_coef_metrics = self.update_ent_coef(log_prob)
 
-        critic_loss = self.critic_loss(batch, ent_coef)
-        penalties = self._critic_penalty(CriticBatch(batch.observations, batch.actions, lambda: actions.detach()))
-        self._descend(self.critic.optimizer, total([critic_loss, *penalties.values()]))
-        self._advance_critic()
+        points = CriticBatch(batch.observations, batch.actions, lambda: actions.detach())
+        critic_loss, critic_metrics = self._update_critic(batch, self.target_q(batch, ent_coef), points)
 
         actor_loss = self.actor_loss(batch, actions, log_prob, ent_coef)
-        self._descend(self.actor.optimizer, actor_loss)
+        actor_metrics = self._descend("actor", actor_loss)
 
         losses = {"train/actor_loss": actor_loss, "train/critic_loss": critic_loss, "train/ent_coef": ent_coef}
-        return losses | ent_coef_metrics | penalties
+        return losses | ent_coef_metrics | critic_metrics | actor_metrics
 
-    def critic_loss(self, batch: ReplayBufferSamples, ent_coef: Tensor) -> Tensor:
-        """1/2 sum_i mean (Q_i(s, a) - y)^2, without penalties."""
+    def target_q(self, batch: ReplayBufferSamples, ent_coef: Tensor) -> Tensor:
+        """y = r + gamma (1 - d) (min_i Q'_i(s', a') - alpha log pi(a' | s')), held constant."""
         with torch.no_grad():
             next_actions, next_log_prob = self.actor.action_log_prob(batch.next_observations)
             next_q = torch.cat(self.critic_target(batch.next_observations, next_actions), dim=1)
             next_q = next_q.min(dim=1, keepdim=True).values - ent_coef * next_log_prob.reshape(-1, 1)
             discount = self.gamma if batch.discounts is None else batch.discounts  # gamma^n with n-step returns
-            target_q = batch.rewards + (1 - batch.dones) * discount * next_q
+            return batch.rewards + (1 - batch.dones) * discount * next_q
+
+    def critic_loss(self, batch: ReplayBufferSamples, target_q: Tensor) -> Tensor:
+        """1/2 sum_i mean (Q_i(s, a) - y)^2, without penalties."""
         return 0.5 * total(F.mse_loss(q, target_q) for q in self.critic(batch.observations, batch.actions))
 
     def actor_loss(self, batch: ReplayBufferSamples, actions: Tensor, log_prob: Tensor, ent_coef: Tensor) -> Tensor:
@@ -99,7 +105,10 @@ class SAC(SmoothCritic, stable_baselines3.SAC):
         ent_coef = torch.exp(self.log_ent_coef.detach())  # before the step: the losses use this value
         assert isinstance(self.target_entropy, float)
         loss = -(self.log_ent_coef * (log_prob + self.target_entropy).detach()).mean()
-        self._descend(self.ent_coef_optimizer, loss)
+        # Adaptations are for critic and actor; the entropy coefficient, a third player, takes plain steps.
+        self.ent_coef_optimizer.zero_grad()
+        loss.backward()
+        self.ent_coef_optimizer.step()
         return ent_coef, {"train/ent_coef_loss": loss}
 
     def update_target(self) -> None:
@@ -107,3 +116,8 @@ class SAC(SmoothCritic, stable_baselines3.SAC):
         polyak_update(self.critic.parameters(), self.critic_target.parameters(), self.tau)
         polyak_update(self.batch_norm_stats, self.batch_norm_stats_target, 1.0)
         self._sync_target_critic(self.tau)
+
+    def critic_objective(self, batch: ReplayBufferSamples) -> Callable[[], Tensor]:
+        """The critic loss with penalties, at targets of this moment; for diagnostics."""
+        ent_coef = self.ent_coef_tensor if self.log_ent_coef is None else torch.exp(self.log_ent_coef.detach())
+        return self._objective(batch, self.target_q(batch, ent_coef), self._critic_batch(batch))

@@ -9,14 +9,13 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 
-from smoothrl.agents._critic_views import QView
-from smoothrl.agents._smooth_critic import SmoothCritic, total
-from smoothrl.critics import CriticBatch
+from smoothrl.agents._families import QCriticAgent
+from smoothrl.agents._smooth_agent import total
 from smoothrl.registry import register
 
 
 @register("agent", "td3")
-class TD3(SmoothCritic, stable_baselines3.TD3):
+class TD3(QCriticAgent, stable_baselines3.TD3):
     """Twin delayed DDPG, off-policy, continuous actions.
 
     Two Q networks, a deterministic policy mu with a target copy mu', smoothed target actions, and a policy that moves
@@ -29,15 +28,16 @@ class TD3(SmoothCritic, stable_baselines3.TD3):
 
     Args:
         *args, **kwargs: those of `stable_baselines3.TD3`, all of them.
-        critic_regularizers: constraints and penalties on the critic; none leaves SB3's TD3, bit for bit.
+        critic_regularizers: constraints and penalties on the critic.
+        optimizer_adaptations: changes of the critic's and the actor's gradient steps, in order.
+        diagnostics: what to measure of the networks, within `diagnostics_budget` of the run's time.
+        critic_learning_rate, critic_optimizer_class, critic_optimizer_kwargs: the critic's own; the actor's if None.
+
+    With none of these it is SB3's TD3, bit for bit.
 
     Reference:
         Fujimoto et al., Addressing Function Approximation Error in Actor-Critic Methods, 2018 (arXiv 1802.09477).
     """
-
-    def _critic_views(self) -> tuple[QView, QView]:
-        shared = self.policy.share_features_extractor
-        return QView("critic", self.critic, shared), QView("critic_target", self.critic_target, shared)
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """`gradient_steps` updates on as many replayed batches."""
@@ -54,29 +54,27 @@ class TD3(SmoothCritic, stable_baselines3.TD3):
 
     def update(self, batch: ReplayBufferSamples) -> dict[str, Tensor]:
         """One gradient step of the critic, and every `policy_delay`-th time of the actor. Returns what to log."""
-        critic_loss = self.critic_loss(batch)
-        penalties = self._critic_penalty(
-            CriticBatch(batch.observations, batch.actions, lambda: self._policy_actions(batch))
-        )
-        self._descend(self.critic.optimizer, total([critic_loss, *penalties.values()]))
-        self._advance_critic()
-        metrics = {"train/critic_loss": critic_loss, **penalties}
+        critic_loss, metrics = self._update_critic(batch, self.target_q(batch), self._critic_batch(batch))
+        metrics["train/critic_loss"] = critic_loss
 
         if self._n_updates % self.policy_delay == 0:
             metrics["train/actor_loss"] = actor_loss = self.actor_loss(batch)
-            self._descend(self.actor.optimizer, actor_loss)
+            metrics |= self._descend("actor", actor_loss, again=lambda: self.actor_loss(batch))
             self.update_targets()
         return metrics
 
-    def critic_loss(self, batch: ReplayBufferSamples) -> Tensor:
-        """sum_i mean (Q_i(s, a) - y)^2, without penalties."""
+    def target_q(self, batch: ReplayBufferSamples) -> Tensor:
+        """y = r + gamma (1 - d) min_i Q'_i(s', a') with smoothed target actions a', held constant."""
         with torch.no_grad():
             noise = torch.empty_like(batch.actions).normal_(0, self.target_policy_noise)
             noise = noise.clamp(-self.target_noise_clip, self.target_noise_clip)
             next_actions = (self.actor_target(batch.next_observations) + noise).clamp(-1, 1)
             next_q = torch.cat(self.critic_target(batch.next_observations, next_actions), dim=1)
             discount = self.gamma if batch.discounts is None else batch.discounts  # gamma^n with n-step returns
-            target_q = batch.rewards + (1 - batch.dones) * discount * next_q.min(dim=1, keepdim=True).values
+            return batch.rewards + (1 - batch.dones) * discount * next_q.min(dim=1, keepdim=True).values
+
+    def critic_loss(self, batch: ReplayBufferSamples, target_q: Tensor) -> Tensor:
+        """sum_i mean (Q_i(s, a) - y)^2, without penalties."""
         return total(F.mse_loss(q, target_q) for q in self.critic(batch.observations, batch.actions))
 
     def actor_loss(self, batch: ReplayBufferSamples) -> Tensor:
@@ -90,7 +88,3 @@ class TD3(SmoothCritic, stable_baselines3.TD3):
         polyak_update(self.critic_batch_norm_stats, self.critic_batch_norm_stats_target, 1.0)
         polyak_update(self.actor_batch_norm_stats, self.actor_batch_norm_stats_target, 1.0)
         self._sync_target_critic(self.tau)
-
-    def _policy_actions(self, batch: ReplayBufferSamples) -> Tensor:
-        with torch.no_grad():
-            return self.actor(batch.observations)

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from smoothrl.agents import SAC
 from smoothrl.critics import SpectralNorm
-from smoothrl.critics._spectral import BLOCK, MatrixMap, SpectralWeight
+from smoothrl.critics._spectral import SpectralWeight
+from smoothrl.linalg.operators import BLOCK, MatrixMap
 
 COMPARE_EVERY = 17
 

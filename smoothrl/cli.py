@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -12,19 +12,31 @@ import typer
 
 if TYPE_CHECKING:
     from smoothrl.config import RunConfig
+    from smoothrl.studies import Study
 
 app = typer.Typer(
-    help="Train Stable-Baselines3 agents with smooth critics, each from one YAML file.",
+    help="Train Stable-Baselines3 agents with smooth critics or adapted optimizers, each from one YAML file.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+study = typer.Typer(help="Many runs from one file.", no_args_is_help=True)
+app.add_typer(study, name="study")
 
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of one run.", show_default=False)]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="KEY=VALUE", help="What to change: seed=3 agent.gamma=0.98.", show_default=False),
 ]
+
+
+StudyFile = Annotated[
+    Path, typer.Argument(metavar="STUDY", help="YAML file of a study, or its folder.", show_default=False)
+]
+StudyFolder = Annotated[Path | None, typer.Option(help="The study's folder, instead of one below runs/.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Runs at a time; as many as cores when left out.")]
+Plain = Annotated[bool, typer.Option("--plain", help="Lines instead of a live table.")]
 
 
 class Device(StrEnum):
@@ -40,6 +52,8 @@ class Kind(StrEnum):
 
     agents = "agents"
     regularizers = "regularizers"
+    adaptations = "adaptations"
+    diagnostics = "diagnostics"
     tasks = "tasks"
 
 
@@ -91,8 +105,54 @@ def list_(kind: Annotated[Kind, typer.Argument(show_default=False)]) -> None:
     """List what a config can name."""
     from smoothrl import catalog
 
-    tables = {Kind.agents: catalog.agents, Kind.regularizers: catalog.regularizers, Kind.tasks: catalog.tasks}
+    tables = {
+        Kind.agents: catalog.agents,
+        Kind.regularizers: catalog.regularizers,
+        Kind.adaptations: catalog.adaptations,
+        Kind.diagnostics: catalog.diagnostics,
+        Kind.tasks: catalog.tasks,
+    }
     typer.echo(tables[kind]())
+
+
+@study.command("run")
+def study_run(
+    path: StudyFile,
+    overrides: Overrides = None,
+    workers: Workers = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and their cost; start none.")] = False,
+    out: StudyFolder = None,
+    plain: Plain = False,
+) -> None:
+    """Train every run of a study that has no result yet. May be stopped and started again."""
+    from smoothrl.studies import verbs
+
+    loaded = _load_study(path, overrides, out)
+    _exit_with(lambda: verbs.dry_run(loaded, workers) if dry_run else verbs.run(loaded, workers, plain))
+
+
+@study.command("status")
+def study_status(path: StudyFile, overrides: Overrides = None, out: StudyFolder = None) -> None:
+    """Print what every run of a study is now."""
+    from smoothrl.studies import verbs
+
+    loaded = _load_study(path, overrides, out)
+    _exit_with(lambda: verbs.status(loaded))
+
+
+@study.command("retry")
+def study_retry(
+    path: StudyFile,
+    overrides: Overrides = None,
+    workers: Workers = None,
+    out: StudyFolder = None,
+    plain: Plain = False,
+) -> None:
+    """Train the failed runs of a study again, and what else is missing."""
+    from smoothrl.studies import verbs
+
+    loaded = _load_study(path, overrides, out)
+    _exit_with(lambda: verbs.run(loaded, workers, plain, retry=True))
 
 
 @app.command()
@@ -103,6 +163,26 @@ def doctor() -> None:
     typer.echo(report())
 
 
+def _load_study(path: Path, overrides: Sequence[str] | None, out: Path | None) -> Study:
+    from smoothrl.config import ConfigError
+    from smoothrl.studies import load_study
+
+    try:
+        return load_study(path, overrides or (), out)
+    except ConfigError as error:
+        _refuse(str(error))
+
+
+def _exit_with(verb: Callable[[], int]) -> NoReturn:
+    from smoothrl.training import RunError
+
+    try:
+        code = verb()
+    except RunError as error:
+        _refuse(str(error))
+    raise typer.Exit(code)
+
+
 def _load(path: Path, overrides: Sequence[str]) -> RunConfig:
     from smoothrl import suites
     from smoothrl.config import ConfigError, load_run
@@ -110,6 +190,8 @@ def _load(path: Path, overrides: Sequence[str]) -> RunConfig:
     try:
         return load_run(path, overrides, check=suites.check)
     except ConfigError as error:
+        if any(problem.keys == ("variants",) for problem in error.problems):
+            _refuse(f"{path} is a study, many runs: smoothrl study run {path}")
         _refuse(str(error))
 
 

@@ -1,8 +1,9 @@
 """Names to classes: how a config finds the piece it names, without importing the pieces it does not.
 
-A *door* is a kind of thing users add: an agent, a critic regularizer. Every door has a package of ours, whose public
-modules are its built-in names (`smoothrl/critics/spectral_norm.py` is `spectral_norm`), and an entry-point group,
-through which any installed package adds more. Listing names imports nothing; `load` imports the one module it needs.
+A *door* is a kind of thing users add: an agent, a critic regularizer, an optimizer adaptation, a diagnostic. Every door
+has a package of ours, whose public modules are its built-in names (`smoothrl/critics/spectral_norm.py` is
+`spectral_norm`), and an entry-point group, through which any installed package adds more. Listing names imports
+nothing; `load` imports the one module it needs.
 Data never names code: a name that is neither a file of ours nor a registered entry point is an error.
 """
 
@@ -10,16 +11,28 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable, Iterable
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, TypeVar
 
-Door = Literal["agent", "critic_regularizer"]
+Door = Literal["agent", "critic_regularizer", "optimizer_adaptation", "diagnostic"]
 
-_PACKAGES: dict[Door, str] = {"agent": "smoothrl.agents", "critic_regularizer": "smoothrl.critics"}
-_GROUPS: dict[Door, str] = {"agent": "smoothrl.agents", "critic_regularizer": "smoothrl.critic_regularizers"}
-_classes: dict[Door, dict[str, type]] = {"agent": {}, "critic_regularizer": {}}
+_PACKAGES: dict[Door, str] = {
+    "agent": "smoothrl.agents",
+    "critic_regularizer": "smoothrl.critics",
+    "optimizer_adaptation": "smoothrl.optim",
+    "diagnostic": "smoothrl.diagnostics",
+}
+_GROUPS: dict[Door, str] = {
+    "agent": "smoothrl.agents",
+    "critic_regularizer": "smoothrl.critic_regularizers",
+    "optimizer_adaptation": "smoothrl.optimizer_adaptations",
+    "diagnostic": "smoothrl.diagnostics",
+}
+_classes: dict[Door, dict[str, type]] = {door: {} for door in _PACKAGES}
 
 C = TypeVar("C", bound=type)
 
@@ -43,7 +56,15 @@ def register(door: Door, name: str) -> Callable[[C], C]:
 
 def names(door: Door) -> list[str]:
     """Every name behind a door, sorted, without importing what they name."""
-    return sorted({*_builtin(door), *_plugins(door), *_classes[door]})
+    return sorted({*builtin(door), *_plugins(door), *_classes[door]})
+
+
+def builtin(door: Door) -> list[str]:
+    """The names that are modules of ours, sorted, without importing them or their package."""
+    package = importlib.util.find_spec(_PACKAGES[door])
+    assert package is not None
+    modules = pkgutil.iter_modules(package.submodule_search_locations)
+    return sorted(module.name for module in modules if not module.name.startswith("_"))
 
 
 def load(door: Door, name: str) -> type:
@@ -53,7 +74,7 @@ def load(door: Door, name: str) -> type:
         UnknownName: nothing has this name; the message holds the nearest valid one.
     """
     if name not in _classes[door]:
-        if name in _builtin(door):
+        if name in builtin(door):
             importlib.import_module(f"{_PACKAGES[door]}.{name}")
         elif name in (plugins := _plugins(door)):
             _classes[door][name] = plugins[name].load()
@@ -71,10 +92,7 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
     return f"{hint} Valid names: {', '.join(options)}" if 0 < len(options) <= 12 else hint
 
 
-def _builtin(door: Door) -> list[str]:
-    package = importlib.import_module(_PACKAGES[door])
-    return [m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")]
-
-
+@cache
 def _plugins(door: Door) -> dict[str, EntryPoint]:
+    """Read once: what is installed stays so while a process lives, and reading takes milliseconds."""
     return {point.name: point for point in entry_points(group=_GROUPS[door])}

@@ -2,7 +2,7 @@
 
 from smoothrl.config.errors import ConfigError, Problem
 from smoothrl.config.json_schema import json_schema
-from smoothrl.config.loader import load_run, to_yaml
+from smoothrl.config.loader import identity, load_run, to_yaml
 from smoothrl.config.schema import RunConfig
 
-__all__ = ["ConfigError", "Problem", "RunConfig", "json_schema", "load_run", "to_yaml"]
+__all__ = ["ConfigError", "Problem", "RunConfig", "identity", "json_schema", "load_run", "to_yaml"]

@@ -1,7 +1,8 @@
 """One section per agent: the constructor of the SB3 class of the same name, as data.
 
-Names and defaults are SB3's (a test compares them). Classes are named (`activation_fn: relu`), schedules are sections.
-What the run decides for every agent alike stands outside: env, seed, device, logging.
+Names and defaults are SB3's (a test compares them); what our agents add for the critic's optimizer stands beside them.
+Classes are named (`activation_fn: relu`), schedules are sections. What the run decides for every agent alike stands
+outside: env, seed, device, logging.
 """
 
 from __future__ import annotations
@@ -10,176 +11,21 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, Tag, model_validator
 
+from smoothrl.config.networks import (
+    OffPolicyPolicyKwargs,
+    OnPolicyPolicyKwargs,
+    Optimizer,
+    OptimizerKwargs,
+    PolicyKwargs,
+    QNetworkPolicyKwargs,
+    SACPolicyKwargs,
+    require_options,
+)
+from smoothrl.config.replay import ActionNoise, ReplayBufferKwargs, TrainFreq
+from smoothrl.config.schedules import Scheduled
 from smoothrl.config.section import BY_SHAPE, Count, Fraction, Matching, NonNegative, Positive, Section, broken_rule_at
 
-OPTIMIZER_KWARGS: dict[str, set[str]] = {
-    "adam": {"betas", "eps", "weight_decay", "amsgrad"},
-    "adamw": {"betas", "eps", "weight_decay", "amsgrad"},
-    "nadam": {"betas", "eps", "weight_decay", "momentum_decay"},
-    "radam": {"betas", "eps", "weight_decay"},
-    "rmsprop": {"alpha", "eps", "weight_decay", "momentum", "centered"},
-    "sgd": {"momentum", "dampening", "weight_decay", "nesterov"},
-}
-"""What each torch optimizer takes, beyond the learning rate."""
-
 AUTO = r"auto(_[0-9]*\.?[0-9]*[1-9][0-9]*)?"
-
-
-class LinearSchedule(Section):
-    """From one value to another, linearly in the run's progress."""
-
-    kind: Literal["linear"] = "linear"
-    from_: Annotated[NonNegative, Field(alias="from")]
-    """Value at the first step."""
-    to: NonNegative
-    """Value at the end."""
-    end_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Fraction of the run after which the end value is reached and kept."""
-
-
-class ConstantSchedule(Section):
-    """The same value throughout."""
-
-    kind: Literal["constant"] = "constant"
-    value: NonNegative
-
-
-Schedule = Annotated[LinearSchedule | ConstantSchedule, Field(discriminator="kind")]
-Scheduled = Annotated[Annotated[NonNegative, Tag("number")] | Annotated[Schedule, Tag("mapping")], BY_SHAPE]
-"""A number, or how it changes over the run."""
-
-
-class NormalNoise(Section):
-    """Independent Gaussian noise on every action dimension."""
-
-    kind: Literal["normal"] = "normal"
-    sigma: Positive = 0.1
-    mean: float = 0.0
-
-
-class OrnsteinUhlenbeckNoise(Section):
-    """Temporally correlated noise on every action dimension."""
-
-    kind: Literal["ornstein_uhlenbeck"] = "ornstein_uhlenbeck"
-    sigma: Positive = 0.1
-    mean: float = 0.0
-    theta: Positive = 0.15
-    """Rate of return to the mean."""
-    dt: Positive = 1e-2
-    """Time step of the process."""
-
-
-ActionNoise = Annotated[NormalNoise | OrnsteinUhlenbeckNoise, Field(discriminator="kind")]
-TrainFreq = Annotated[
-    Annotated[Count, Tag("number")] | Annotated[tuple[Count, Literal["step", "episode"]], Tag("list")], BY_SHAPE
-]
-Layers = list[Count]
-
-
-class ActorCriticArch(Section):
-    """Hidden layers of the actor and of the Q networks."""
-
-    pi: Layers
-    qf: Layers
-
-
-class ActorValueArch(Section):
-    """Hidden layers of the actor and of the value network."""
-
-    pi: Layers
-    vf: Layers
-
-
-class OptimizerKwargs(Section):
-    """What the optimizer takes beyond the learning rate; torch's default where left out."""
-
-    betas: tuple[Fraction, Fraction] | None = None
-    eps: NonNegative | None = None
-    weight_decay: NonNegative | None = None
-    amsgrad: bool | None = None
-    alpha: Fraction | None = None
-    momentum: NonNegative | None = None
-    momentum_decay: NonNegative | None = None
-    dampening: float | None = None
-    centered: bool | None = None
-    nesterov: bool | None = None
-
-
-class FeaturesExtractorKwargs(Section):
-    """Sizes of SB3's feature extractors; SB3's default where left out."""
-
-    features_dim: Count | None = None
-    """Features of CnnPolicy's network."""
-    cnn_output_dim: Count | None = None
-    """Features per image of MultiInputPolicy."""
-
-
-class PolicyKwargs(Section):
-    """The networks and their optimizer; SB3's default where left out."""
-
-    activation_fn: Literal["relu", "tanh", "elu", "silu", "gelu", "leaky_relu", "selu", "softplus"] | None = None
-    normalize_images: bool | None = None
-    """Divide images by 255."""
-    share_features_extractor: bool | None = None
-    """One feature extractor for actor and critic."""
-    features_extractor_kwargs: FeaturesExtractorKwargs | None = None
-    optimizer_class: Literal["adam", "adamw", "nadam", "radam", "rmsprop", "sgd"] | None = None
-    """Optimizer of every network."""
-    optimizer_kwargs: OptimizerKwargs | None = None
-
-    @model_validator(mode="after")
-    def _optimizer_takes_its_kwargs(self) -> Self:
-        optimizer = self.optimizer_class or "adam"
-        for name in sorted((self.optimizer_kwargs or OptimizerKwargs()).model_dump(exclude_none=True)):
-            if name not in OPTIMIZER_KWARGS[optimizer]:
-                valid = ", ".join(sorted(OPTIMIZER_KWARGS[optimizer]))
-                rule = f"{optimizer} has no such option; it has {valid}"
-                raise broken_rule_at(("optimizer_kwargs", name), rule, getattr(self.optimizer_kwargs, name))
-        return self
-
-
-class OffPolicyPolicyKwargs(PolicyKwargs):
-    """The networks and their optimizer; SB3's default where left out."""
-
-    net_arch: (
-        Annotated[Annotated[Layers, Tag("list")] | Annotated[ActorCriticArch, Tag("mapping")], BY_SHAPE] | None
-    ) = None
-    """Hidden layers: one list for actor and critic, or one each."""
-    n_critics: Count | None = None
-
-
-class SACPolicyKwargs(OffPolicyPolicyKwargs):
-    """The networks and their optimizer; SB3's default where left out."""
-
-    log_std_init: float | None = None
-    use_expln: bool | None = None
-    clip_mean: NonNegative | None = None
-
-
-class PPOPolicyKwargs(PolicyKwargs):
-    """The networks and their optimizer; SB3's default where left out."""
-
-    net_arch: Annotated[Annotated[Layers, Tag("list")] | Annotated[ActorValueArch, Tag("mapping")], BY_SHAPE] | None = (
-        None
-    )
-    """Hidden layers: one list for actor and critic, or one each."""
-    ortho_init: bool | None = None
-    log_std_init: float | None = None
-    full_std: bool | None = None
-    use_expln: bool | None = None
-    squash_output: bool | None = None
-
-
-class ReplayBufferKwargs(Section):
-    """Settings of the replay buffer; SB3's default where left out."""
-
-    handle_timeout_termination: bool | None = None
-    n_sampled_goal: Count | None = None
-    """Virtual transitions per real one (`her` only)."""
-    goal_selection_strategy: Literal["future", "final", "episode"] | None = None
-    """Where virtual goals come from (`her` only)."""
-    copy_info_dict: bool | None = None
-    """Pass infos to the env's `compute_reward` (`her` only)."""
 
 
 class Agent(Section):
@@ -195,9 +41,18 @@ class Agent(Section):
     learning_rate: Scheduled = 3e-4
     gamma: Fraction = 0.99
     """Discount factor."""
-    stats_window_size: Count = 100
-    """Episodes that the `rollout/` means are taken over."""
     policy_kwargs: PolicyKwargs | None = None
+
+    @property
+    def optimizer(self) -> str:
+        """The optimizer of the networks that have none of their own."""
+        return (self.policy_kwargs and self.policy_kwargs.optimizer_class) or "adam"
+
+    @model_validator(mode="after")
+    def _optimizer_takes_its_kwargs(self) -> Self:
+        if self.policy_kwargs:
+            require_options(self.optimizer, self.policy_kwargs.optimizer_kwargs, ("policy_kwargs", "optimizer_kwargs"))
+        return self
 
     @model_validator(mode="after")
     def _features_fit_the_policy(self) -> Self:
@@ -208,6 +63,32 @@ class Agent(Section):
                 raise broken_rule_at(
                     field, f"only {policy} has this option, not {self.policy}", getattr(features, name)
                 )
+        return self
+
+
+class Windowed(Section):
+    """What every agent but SB3's DDPG has."""
+
+    stats_window_size: Count = 100
+    """Episodes that the `rollout/` means are taken over."""
+
+
+class ActorCritic(Agent):
+    """What agents with a critic beside the actor have; SB3 knows one setting for both."""
+
+    critic_learning_rate: Scheduled | None = None
+    """The critic's own learning rate; the actor's when left out."""
+    critic_optimizer_kwargs: OptimizerKwargs | None = None
+    """What the critic's optimizer takes beyond the learning rate; as the actor's where left out."""
+
+    @property
+    def critic_optimizer(self) -> str:
+        """The optimizer of the critic."""
+        return self.optimizer
+
+    @model_validator(mode="after")
+    def _critic_optimizer_takes_its_kwargs(self) -> Self:
+        require_options(self.critic_optimizer, self.critic_optimizer_kwargs, ("critic_optimizer_kwargs",))
         return self
 
 
@@ -225,8 +106,6 @@ class OffPolicyAgent(Agent):
     """Steps between updates: a number, or [n, step] or [n, episode]."""
     gradient_steps: Annotated[int, Field(ge=-1)] = 1
     """Gradient steps per update; -1 for as many as steps were taken."""
-    action_noise: ActionNoise | None = None
-    """Exploration noise added to the action."""
     replay_buffer_class: Literal["her"] | None = None
     """`her` for hindsight experience replay; otherwise SB3 picks the buffer that fits the observations."""
     replay_buffer_kwargs: ReplayBufferKwargs | None = None
@@ -257,7 +136,22 @@ class OffPolicyAgent(Agent):
         return self
 
 
-class SAC(OffPolicyAgent):
+class QCriticAgent(OffPolicyAgent, ActorCritic):
+    """What agents with a critic Q(s, a) of continuous actions have."""
+
+    action_noise: ActionNoise | None = None
+    """Exploration noise added to the action."""
+    critic_optimizer_class: Optimizer | None = None
+    """The critic's own optimizer; the actor's when left out."""
+    policy_kwargs: OffPolicyPolicyKwargs | None = None
+
+    @property
+    def critic_optimizer(self) -> str:
+        """The optimizer of the critic."""
+        return self.critic_optimizer_class or self.optimizer
+
+
+class SAC(Windowed, QCriticAgent):
     """Soft Actor-Critic: off-policy, continuous actions, learned temperature."""
 
     kind: Literal["sac"] = "sac"
@@ -280,7 +174,7 @@ class SAC(OffPolicyAgent):
     policy_kwargs: SACPolicyKwargs | None = None
 
 
-class TD3(OffPolicyAgent):
+class TD3(Windowed, QCriticAgent):
     """Twin Delayed DDPG: off-policy, continuous actions, deterministic policy."""
 
     kind: Literal["td3"] = "td3"
@@ -290,13 +184,58 @@ class TD3(OffPolicyAgent):
     target_policy_noise: NonNegative = 0.2
     """Standard deviation of the noise on target actions."""
     target_noise_clip: NonNegative = 0.5
-    policy_kwargs: OffPolicyPolicyKwargs | None = None
 
 
-class PPO(Agent):
-    """Proximal Policy Optimization: on-policy, any action space."""
+class DDPG(QCriticAgent):
+    """Deep Deterministic Policy Gradient: off-policy, continuous actions, deterministic policy, one critic."""
+
+    kind: Literal["ddpg"] = "ddpg"
+    learning_rate: Scheduled = 1e-3
+
+
+class DQN(Windowed, OffPolicyAgent):
+    """Deep Q Network: off-policy, discrete actions, epsilon-greedy."""
+
+    action_spaces: ClassVar[frozenset[str]] = frozenset({"Discrete"})
+
+    kind: Literal["dqn"] = "dqn"
+    learning_rate: Scheduled = 1e-4
+    batch_size: Count = 32
+    tau: Fraction = 1.0
+    """Weight of the online network in each target update."""
+    train_freq: TrainFreq = 4
+    """Steps between updates: a number, or [n, step] or [n, episode]."""
+    target_update_interval: Count = 10_000
+    """Environment steps between target updates."""
+    exploration_fraction: Fraction = 0.1
+    """Share of the run over which the rate of random actions falls."""
+    exploration_initial_eps: Fraction = 1.0
+    exploration_final_eps: Fraction = 0.05
+    max_grad_norm: Positive = 10
+    policy_kwargs: QNetworkPolicyKwargs | None = None
+
+
+class VCriticAgent(Windowed, ActorCritic):
+    """What on-policy agents with a critic V(s) have."""
 
     action_spaces: ClassVar[frozenset[str]] = frozenset({"Box", "Discrete", "MultiDiscrete", "MultiBinary"})
+
+    n_steps: Count
+    """Steps per env between updates."""
+    gae_lambda: Fraction
+    """Bias-variance trade-off of the advantage estimate."""
+    normalize_advantage: bool
+    ent_coef: NonNegative = 0.0
+    vf_coef: NonNegative = 0.5
+    max_grad_norm: Positive = 0.5
+    use_sde: bool = False
+    """State-dependent exploration."""
+    sde_sample_freq: Annotated[int, Field(ge=-1)] = -1
+    policy_kwargs: OnPolicyPolicyKwargs | None = None
+
+
+class PPO(VCriticAgent):
+    """Proximal Policy Optimization: on-policy, any action space."""
 
     kind: Literal["ppo"] = "ppo"
     n_steps: Count = 2048
@@ -311,15 +250,8 @@ class PPO(Agent):
     clip_range_vf: Scheduled | None = None
     """How far the value may move per update; no limit when left out."""
     normalize_advantage: bool = True
-    ent_coef: NonNegative = 0.0
-    vf_coef: NonNegative = 0.5
-    max_grad_norm: Positive = 0.5
-    use_sde: bool = False
-    """State-dependent exploration."""
-    sde_sample_freq: Annotated[int, Field(ge=-1)] = -1
     target_kl: Positive | None = None
     """Stop an update's epochs beyond this divergence; no limit when left out."""
-    policy_kwargs: PPOPolicyKwargs | None = None
 
     @model_validator(mode="after")
     def _batches_can_be_normalized(self) -> Self:
@@ -328,5 +260,36 @@ class PPO(Agent):
         return self
 
 
-AnyAgent = Annotated[SAC | TD3 | PPO, Field(discriminator="kind")]
-AGENTS: dict[str, type[Agent]] = {"sac": SAC, "td3": TD3, "ppo": PPO}
+class A2C(VCriticAgent):
+    """Advantage Actor-Critic: on-policy, any action space, one gradient step per rollout."""
+
+    kind: Literal["a2c"] = "a2c"
+    learning_rate: Scheduled = 7e-4
+    n_steps: Count = 5
+    """Steps per env between updates."""
+    gae_lambda: Fraction = 1.0
+    """Bias-variance trade-off of the advantage estimate."""
+    normalize_advantage: bool = False
+    use_rms_prop: bool = True
+    """RMSprop unless `policy_kwargs.optimizer_class` says otherwise; false for Adam."""
+    rms_prop_eps: NonNegative = 1e-5
+    """Epsilon of `use_rms_prop`."""
+
+    @property
+    def optimizer(self) -> str:
+        """The optimizer of the networks: SB3's rule."""
+        named = self.policy_kwargs and self.policy_kwargs.optimizer_class
+        return named or ("rmsprop" if self.use_rms_prop else "adam")
+
+    @model_validator(mode="after")
+    def _optimizer_kwargs_are_kept(self) -> Self:
+        kwargs = self.policy_kwargs
+        if self.use_rms_prop and kwargs and kwargs.optimizer_kwargs and not kwargs.optimizer_class:
+            rule = "SB3 replaces them with those of `use_rms_prop`: name `policy_kwargs.optimizer_class` too"
+            given = kwargs.optimizer_kwargs.model_dump(exclude_none=True)
+            raise broken_rule_at(("policy_kwargs", "optimizer_kwargs"), rule, given)
+        return self
+
+
+AGENTS: dict[str, type[Agent]] = {"sac": SAC, "td3": TD3, "ddpg": DDPG, "ppo": PPO, "a2c": A2C, "dqn": DQN}
+"""The built-in agents' sections by `kind`."""

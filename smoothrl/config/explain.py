@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from smoothrl.config.errors import Keys, Problem
+from smoothrl.config.errors import Keys, Problem, dotted
 from smoothrl.config.json_schema import json_schema
 from smoothrl.config.reader import holds
 from smoothrl.registry import did_you_mean
 
 
-def explain(error: ValidationError, data: Any) -> list[Problem]:
-    """The problems behind a failed validation of `data`, which is what the file says."""
-    schema = json_schema()
-    return [_problem(details, data, schema) for details in error.errors(include_url=False)]
+def explain(error: ValidationError, data: Any, schema: Callable[[], dict[str, Any]] = json_schema) -> list[Problem]:
+    """The problems behind a failed validation of `data`, which is what the file says; `schema` gives what is valid."""
+    valid = schema()
+    return [_problem(details, data, valid) for details in error.errors(include_url=False)]
+
+
+def valid_paths(data: Any, schema: dict[str, Any], keys: Keys = ()) -> Iterator[str]:
+    """Every dotted path that a file like this one may set, given the `kind`s that it names."""
+    part = _at(keys, data)
+    for key in range(len(part)) if isinstance(part, list) else dict.fromkeys(_valid_keys(keys, data, schema)):
+        yield dotted((*keys, key))
+        yield from valid_paths(data, schema, (*keys, key))
 
 
 def _problem(details: ErrorDetails, data: Any, schema: dict[str, Any]) -> Problem:
@@ -77,12 +86,16 @@ def _nodes(keys: Keys, data: Any, schema: dict[str, Any]) -> list[dict[str, Any]
     for i, key in enumerate(keys):
         part = _at(keys[:i], data)
         inner = [
-            node.get("items") if isinstance(key, int) else node.get("properties", {}).get(key)
-            for node in nodes
-            if _fits(node, part)
+            node.get("items") if isinstance(key, int) else _property(node, key) for node in nodes if _fits(node, part)
         ]
         nodes = [option for node in inner if node for option in _alternatives(node, schema)]
     return [node for node in nodes if "properties" in node]
+
+
+def _property(node: dict[str, Any], key: str) -> dict[str, Any] | None:
+    """What the schema says of a key: by its name, or, in a mapping of names, as of every other."""
+    other = node.get("additionalProperties")
+    return node.get("properties", {}).get(key, other if isinstance(other, dict) else None)
 
 
 def _alternatives(node: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, Any]]:
@@ -101,6 +114,7 @@ def _fits(node: dict[str, Any], value: Any) -> bool:
 
 
 def _at(keys: Keys, data: Any) -> Any:
+    """The value at these keys; of a missing one, the mapping that it could be."""
     for key in keys:
-        data = data[key]
+        data = data[key] if holds(data, key) else {}
     return data

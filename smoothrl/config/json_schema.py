@@ -17,8 +17,6 @@ def json_schema() -> dict[str, Any]:
     required = {"required": schema.pop("required")}
     schema["properties"]["extends"] = {"type": "string", "description": "A file, seen from this one, to build on."}
     del definitions["Env"]["required"]
-    # Without its `kind`, which the parent may say, a section fits several agents: `oneOf` would refuse it.
-    schema["properties"]["agent"]["anyOf"] = schema["properties"]["agent"].pop("oneOf")
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         **schema,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -15,6 +16,7 @@ from ruamel.yaml import YAML
 
 from smoothrl.config.errors import ConfigError, Keys, Problem, dotted
 from smoothrl.config.explain import explain
+from smoothrl.config.json_schema import json_schema
 from smoothrl.config.reader import Document, no_such_file, read, read_file
 from smoothrl.config.schema import RunConfig
 
@@ -35,37 +37,75 @@ def load_run(
         ConfigError: all that is wrong, at once.
     """
     path = Path(path)
-    document = _with_parents(path)
+    document = load_document(path)
     document.data.setdefault("variant", path.stem)
     for override in overrides:
-        _override(document, override)
+        put_override(document, override)
+    return validated(document, check)
+
+
+def validated(
+    document: Document,
+    check: Callable[[RunConfig], None] | None = None,
+    schema: Callable[[], dict[str, Any]] = json_schema,
+) -> RunConfig:
+    """The run that a document describes.
+
+    Args:
+        document: its data, and where each value was written.
+        check: a further check of the config once it is valid.
+        schema: what gives the schema of a run, asked only when something is wrong; many documents can share one.
+
+    Raises:
+        ConfigError: all that is wrong, what was wrong with the document before included.
+    """
+    problems = list(document.problems)
     try:
         config = RunConfig.model_validate_json(json.dumps(document.data))
-        if check is not None and not document.problems:
+        if check is not None and not problems:
             check(config)
     except ValidationError as error:
-        document.problems += _beside(document, explain(error, document.data))
+        problems += beside(document, explain(error, document.data, schema))
     except ConfigError as error:
-        document.problems += _beside(document, error.problems)
-    if document.problems:
-        raise ConfigError(document.problems)
+        problems += beside(document, error.problems)
+    if problems:
+        raise ConfigError(problems)
     return config
 
 
 def to_yaml(config: RunConfig) -> str:
     """The whole config as YAML that loads to an equal one; what is None is left out."""
+    return dump(config.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
+def identity(config: RunConfig) -> str:
+    """The SHA-256 of the whole config: equal for equal configs, however they were written."""
+    fields = config.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def dump(data: Any) -> str:
+    """Plain data as YAML that reads to equal data."""
     yaml: Any = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False
     yaml.width = 1_000_000  # no line breaks inside a value
     yaml.allow_unicode = False  # escaped, since YAML reads an unescaped U+0085 as a line break
     text = io.StringIO()
-    yaml.dump(config.model_dump(mode="json", by_alias=True, exclude_none=True), text)
+    yaml.dump(data, text)
     return text.getvalue()
 
 
-def _with_parents(path: Path, children: tuple[Path, ...] = ()) -> Document:
-    """The file's data, merged over that of the files it extends."""
+def load_document(path: Path, children: tuple[Path, ...] = ()) -> Document:
+    """The file's data, merged over that of the files it extends.
+
+    Args:
+        path: a YAML file.
+        children: the files that led here by their `extends`, which it must not name again.
+
+    Raises:
+        ConfigError: a file cannot be read or is not strict YAML.
+    """
     document = read_file(path)
     if not isinstance(document.data, dict):
         raise ConfigError([*document.problems, Problem((), "must be a mapping", str(path), document.data)])
@@ -82,35 +122,41 @@ def _with_parents(path: Path, children: tuple[Path, ...] = ()) -> Document:
     if not parent.is_file():
         raise ConfigError([*document.problems, Problem(keys, no_such_file(parent), where, extends)])
     try:
-        base = _with_parents(parent, line)
+        base = load_document(parent, line)
     except ConfigError as error:
         raise ConfigError([*document.problems, *error.problems]) from error
     return Document(
         source=document.source,
-        data=_merged(base.data, document.data),
+        data=merged(base.data, document.data),
         origins=base.origins | document.origins,
         problems=document.problems + base.problems,
     )
 
 
-def _merged(base: Any, over: Any) -> Any:
+def merged(base: Any, over: Any) -> Any:
     """Mappings are merged key by key; anything else replaces what it stands over."""
     if not (isinstance(base, dict) and isinstance(over, dict)):
         return over
-    return base | {key: _merged(base[key], value) if key in base else value for key, value in over.items()}
+    return base | {key: merged(base[key], value) if key in base else value for key, value in over.items()}
 
 
-def _override(document: Document, override: str) -> None:
+def parts(path: str) -> list[str]:
+    """["critic_regularizers", "0", "coef"] of `critic_regularizers[0].coef`; [] of what is no dotted path."""
+    is_path = re.fullmatch(r"[^.\[\]]+(\.[^.\[\]]+|\[\d+\])*", path)
+    return re.findall(r"[^.\[\]]+", path) if is_path else []
+
+
+def put_override(document: Document, override: str, split: Callable[[str], list[str]] = parts) -> None:
     """Put one `key=value` in place; what is wrong with it joins the document's problems."""
     where = f"override `{override}`"
     path, equals, text = override.partition("=")
-    if not equals or not re.fullmatch(r"[^.\[\]]+(\.[^.\[\]]+|\[\d+\])*", path):
+    if not equals or not split(path):
         rule = "must be KEY=VALUE, the key a dotted path such as agent.gamma or critic_regularizers[0].coef"
         document.problems.append(Problem((), rule, where))
         return
     try:
         value = read(text, where, numbered=False)
-        keys = _put(document.data, re.findall(r"[^.\[\]]+", path), value.data)
+        keys = put(document.data, split(path), value.data)
     except ConfigError as error:
         document.problems += [replace(problem, where=where) for problem in error.problems]
         return
@@ -118,8 +164,12 @@ def _override(document: Document, override: str) -> None:
     document.problems += [replace(problem, keys=(*keys, *problem.keys)) for problem in value.problems]
 
 
-def _put(data: Any, path: list[str], value: Any) -> Keys:
-    """Set the value at a path, making the mappings on the way; gives the path with its list indices as numbers."""
+def put(data: Any, path: list[str], value: Any) -> Keys:
+    """Set the value at a path, making the mappings on the way; gives the path with its list indices as numbers.
+
+    Raises:
+        ConfigError: the path leads through something that is neither a mapping nor a list, or past a list's end.
+    """
     keys: Keys = ()
     for i, name in enumerate(path):
         key: str | int = name
@@ -139,7 +189,7 @@ def _put(data: Any, path: list[str], value: Any) -> Keys:
     return keys
 
 
-def _beside(document: Document, problems: Sequence[Problem]) -> list[Problem]:
+def beside(document: Document, problems: Sequence[Problem]) -> list[Problem]:
     """The problems with their places, without those of values that are reported as unreadable already."""
     known = {problem.keys for problem in document.problems}
     return [replace(problem, where=document.where(problem.keys)) for problem in problems if problem.keys not in known]

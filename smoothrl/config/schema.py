@@ -7,9 +7,20 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from smoothrl.config.agents import PPO, AnyAgent, OffPolicyAgent
-from smoothrl.config.regularizers import CriticRegularizer
-from smoothrl.config.section import Count, FolderName, Matching, Positive, Section, Seed, broken_rule, broken_rule_at
+from smoothrl.config.agents import OffPolicyAgent, VCriticAgent
+from smoothrl.config.entries import CriticRegularizer, Diagnostic, OptimizerAdaptation, every_diagnostic
+from smoothrl.config.plugin_agents import AnyAgent
+from smoothrl.config.section import (
+    Count,
+    FolderName,
+    Fraction,
+    Matching,
+    Positive,
+    Section,
+    Seed,
+    broken_rule,
+    broken_rule_at,
+)
 
 
 class Env(Section):
@@ -64,6 +75,8 @@ class Logging(Section):
 
     every: Count = 500
     """Environment steps between two points of a curve."""
+    diagnostics_budget: Fraction = 0.05
+    """Share of wall time that diagnostics may take."""
 
 
 class RunConfig(Section):
@@ -80,6 +93,10 @@ class RunConfig(Section):
     agent: AnyAgent
     critic_regularizers: tuple[CriticRegularizer, ...] = ()
     """What makes the critic smooth; `smoothrl list regularizers` lists them."""
+    optimizer_adaptations: tuple[OptimizerAdaptation, ...] = ()
+    """How the optimizer's steps are changed, in order; `smoothrl list adaptations` lists them."""
+    diagnostics: tuple[Diagnostic, ...] = Field(default_factory=every_diagnostic)
+    """What is measured of the networks; every built-in diagnostic when left out, `[]` for none."""
     evaluation: Evaluation = Evaluation()
     logging: Logging = Logging()
     device: Annotated[str, Matching(r"auto|cpu|cuda(:\d+)?", "must be auto, cpu, cuda or cuda:<n>")] = "auto"
@@ -93,6 +110,6 @@ class RunConfig(Section):
         if isinstance(agent, OffPolicyAgent) and agent.trains_by_episode and n_envs > 1:
             rule = f"counts episodes, which needs `env.n_envs: 1`, not {n_envs}"
             raise broken_rule_at(("agent", "train_freq"), rule, agent.train_freq)
-        if isinstance(agent, PPO) and agent.normalize_advantage and agent.n_steps * n_envs == 1:
+        if isinstance(agent, VCriticAgent) and agent.normalize_advantage and agent.n_steps * n_envs == 1:
             raise broken_rule_at(("agent", "n_steps"), "n_steps * env.n_envs must be greater than 1", agent.n_steps)
         return self

@@ -1,17 +1,11 @@
 """What makes a critic smooth: constraints on its layers, penalties in its loss."""
 
-from smoothrl.critics._base import (
-    SECTION,
-    CriticBatch,
-    CriticConstraint,
-    CriticPenalty,
-    CriticRegularizer,
-    CriticView,
-    IncompatibleRegularizer,
-    Inputs,
-)
+from smoothrl.critics._base import CriticConstraint, CriticPenalty, CriticRegularizer
 from smoothrl.critics.gradient_penalty import GradientPenalty
+from smoothrl.critics.layer_norm import LayerNorm
+from smoothrl.critics.noise_consistency import NoiseConsistency
 from smoothrl.critics.spectral_norm import SpectralNorm
+from smoothrl.views import SECTION, CriticBatch, CriticView, IncompatibleSetting, Inputs, LayerIndices
 
 __all__ = [
     "SECTION",
@@ -21,7 +15,10 @@ __all__ = [
     "CriticRegularizer",
     "CriticView",
     "GradientPenalty",
-    "IncompatibleRegularizer",
+    "IncompatibleSetting",
     "Inputs",
+    "LayerIndices",
+    "LayerNorm",
+    "NoiseConsistency",
     "SpectralNorm",
 ]

@@ -7,15 +7,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from smoothrl.critics._base import (
-    SECTION,
-    CriticBatch,
-    CriticPenalty,
-    CriticView,
-    IncompatibleRegularizer,
-    Inputs,
-)
+from smoothrl.critics._base import CriticPenalty
+from smoothrl.critics._inputs import WithRespectTo, no_action, require_action
 from smoothrl.registry import register
+from smoothrl.views import SECTION, CriticBatch, CriticView, IncompatibleSetting, Inputs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,11 +50,11 @@ class GradientPenalty(CriticPenalty):
     """The slope that sides `two` and `one` aim at."""
     side: Literal["two", "one", "zero"] = "two"
     """`two` pulls the slope to the target from both sides, `one` only from above, `zero` toward 0."""
-    wrt: Literal["obs", "action", "both"] = "obs"
+    wrt: WithRespectTo = "obs"
     """The inputs the slope is taken in; `action` and `both` need a critic that takes the action."""
     points: Literal["replay", "policy", "interpolate"] = "replay"
     """Where: at the batch, at the policy's actions, or at random points between the two (between two observations for
-    a state-value critic)."""
+    V(s) and for discrete actions)."""
 
     @model_validator(mode="after")
     def _target_is_used(self) -> GradientPenalty:
@@ -71,19 +66,19 @@ class GradientPenalty(CriticPenalty):
     def is_off(self) -> bool:
         return self.coef == 0
 
+    @property
+    def draws(self) -> bool:
+        return self.points == "interpolate"
+
     def check(self, critic: CriticView) -> None:
-        if not critic.takes_action and self.wrt != "obs":
-            raise IncompatibleRegularizer(
-                f"gradient_penalty cannot use wrt `{self.wrt}` here: this agent's critic is V(s), it takes no action; "
-                "use wrt `obs`"
-            )
+        require_action(self.kind, self.wrt, critic)
         if not critic.takes_action and self.points == "policy":
-            raise IncompatibleRegularizer(
-                "gradient_penalty cannot use points `policy` here: this agent's critic is V(s), it takes no action; "
-                "use points `replay` or `interpolate`"
+            raise IncompatibleSetting(
+                f"gradient_penalty cannot use points `policy` here: {no_action(critic)}; use points `replay` or "
+                "`interpolate`"
             )
         if not critic.sees_observation_gradient and self.wrt != "action":
-            raise IncompatibleRegularizer(
+            raise IncompatibleSetting(
                 f"gradient_penalty cannot use wrt `{self.wrt}` with share_features_extractor: the critic takes the "
                 "actor's features without gradient, so the slope in the observation does not reach it; set "
                 "policy_kwargs share_features_extractor to false, or use wrt `action`"
@@ -116,16 +111,17 @@ class GradientPenalty(CriticPenalty):
         return (excess.relu() if self.side == "one" else excess).square()
 
     def _points(self, critic: CriticView, batch: CriticBatch) -> tuple[Inputs, Tensor | None]:
-        """Detached inputs and actions at which to take the slope; actions are None for a state-value critic."""
+        """Detached inputs and actions at which to take the slope; V(s) and discrete actions keep those of the batch."""
         import torch
 
         inputs = {key: x.detach() for key, x in critic.preprocess(batch.observations).items()}
-        if batch.actions is None or batch.policy_actions is None:
+        if batch.policy_actions is None:
             if self.points == "interpolate":
                 first = next(iter(inputs.values()))
                 other, share = torch.randperm(len(first), device=first.device), _shares(first)
                 inputs = {key: _between(x, x[other], share) for key, x in inputs.items()}
-            return inputs, None
+            return inputs, batch.actions
+        assert batch.actions is not None
         if self.points == "replay":
             return inputs, batch.actions.detach()
         actions = batch.policy_actions()

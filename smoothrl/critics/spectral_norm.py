@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, cast
 
-from pydantic import Field, Strict, field_validator, model_validator
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from smoothrl.critics._base import SECTION, CriticConstraint, CriticView
+from smoothrl.critics._base import CriticConstraint
 from smoothrl.registry import register
+from smoothrl.views import SECTION, CriticView, LayerIndices
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from smoothrl.critics._spectral import SpectralLayer
-
-NegativeIndices = Annotated[tuple[Annotated[int, Strict(), Field(lt=0)], ...], Strict(False), Field(min_length=1)]
-
-SLOW = 0.01
-"""Up to this share of movement per update a target critic counts as slow; SB3's default is 0.005."""
-SYNC_EVERY = 4
-"""Updates of a slow target between two moves of its state."""
 
 
 @register("critic_regularizer", "spectral_norm")
@@ -36,7 +30,7 @@ class SpectralNorm(CriticConstraint):
     The gradient flows through sigma(W) = u^T W v with the singular vectors u, v held constant. They are exact when the
     critic is built, move by `n_power_iterations` after every gradient step of the critic, and never in a forward pass.
     The target critic normalizes its own weights with its own u, v. Biases are never scaled. For a convolution sigma is
-    the norm of the operator itself at the layer's real input size, not of the reshaped kernel.
+    the norm of the operator itself at the layer's real input size, or, with `convolution="reshaped"`, of its kernel.
 
     Example:
         >>> SpectralNorm(layers=(-2,), mode="relaxed").lipschitz_k
@@ -51,7 +45,7 @@ class SpectralNorm(CriticConstraint):
 
     kind: ClassVar[str] = "spectral_norm"
 
-    layers: NegativeIndices = (-2,)
+    layers: LayerIndices = (-2,)
     """Negative indices over the Linear and Conv layers of each critic sub-network: -1 is the output layer."""
     lipschitz_k: Annotated[float, Field(gt=0)] = 1.0
     """The spectral norm a layer gets (exact) or may have at most (relaxed)."""
@@ -60,14 +54,9 @@ class SpectralNorm(CriticConstraint):
     estimator: Literal["power", "svd"] = "power"
     """How u, v follow the weight: power iteration, or a full decomposition each step (exact, slow, no convolutions)."""
     n_power_iterations: Annotated[int, Field(ge=1)] = 1
-    """Power iterations per gradient step."""
-
-    @field_validator("layers")
-    @classmethod
-    def _distinct(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(layers)) < len(layers):
-            raise ValueError("a layer is named twice")
-        return layers
+    """Power iterations per gradient step; the operator of a convolution takes four for each."""
+    convolution: Literal["operator", "reshaped"] = "operator"
+    """A Conv layer by the norm of its true operator, or of its kernel reshaped to a matrix, which is no bound."""
 
     @model_validator(mode="after")
     def _iterations_are_used(self) -> SpectralNorm:
@@ -78,23 +67,28 @@ class SpectralNorm(CriticConstraint):
     def apply(self, critic: CriticView) -> None:
         from smoothrl.critics._spectral import normalize
 
-        layers = critic.select(self.layers)
-        normalize(layers, critic.probe, k=self.lipschitz_k, relaxed=self.mode == "relaxed", estimator=self.estimator)
+        layers, relaxed = critic.select(self.layers), self.mode == "relaxed"
+        normalize(layers, critic.probe, self.lipschitz_k, relaxed, self.estimator, self.convolution)
 
     def advance(self, online: CriticView) -> None:
         for layer in self._layers(online).values():
-            layer.spectral.advance(layer.weight, self.n_power_iterations)
+            layer.spectral.follow(layer.weight, self.n_power_iterations)
 
     def sync(self, online: CriticView, target: CriticView, tau: float, step: int) -> None:
-        if tau <= SLOW and step % SYNC_EVERY:
-            return  # the target has hardly moved, and sigma = u^T W v already uses its new W
-        for ours, theirs in zip(self._layers(target).values(), self._layers(online).values(), strict=True):
-            if tau > 0.5:  # the target's weights are closer to the online ones than to their own old ones
-                ours.spectral.start_from(theirs.spectral)
-            ours.spectral.advance(ours.weight, self.n_power_iterations)
+        from smoothrl.linalg.spectral_estimate import jumps, may_wait
 
-    def sigmas(self, critic: CriticView) -> dict[str, Tensor]:
-        return {name: layer.effective_sigma() for name, layer in self._layers(critic).items()}
+        if may_wait(tau, step):
+            return
+        for ours, theirs in zip(self._layers(target).values(), self._layers(online).values(), strict=True):
+            if jumps(tau):
+                ours.spectral.start_from(theirs.spectral)
+            ours.spectral.follow(ours.weight, self.n_power_iterations)
+
+    def readings(self, critic: CriticView) -> dict[str, Tensor]:
+        return {
+            f"smoothness/sigma/{critic.name}/{name}": layer.effective_sigma()
+            for name, layer in self._layers(critic).items()
+        }
 
     def _layers(self, critic: CriticView) -> dict[str, SpectralLayer]:
         return cast("dict[str, SpectralLayer]", critic.select(self.layers))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -14,8 +15,12 @@ from smoothrl.suites._envs import EnvFacts, describe
 _GOAL_KEYS = {"observation", "achieved_goal", "desired_goal"}
 
 
-def check(config: RunConfig) -> None:
+def check(config: RunConfig, describe: Callable[[str, Mapping[str, Any]], EnvFacts] = describe) -> None:
     """Check an agent against its env, before anything is built to be kept.
+
+    Args:
+        config: the run.
+        describe: what gives the facts of an env; for many runs, one that remembers them.
 
     Raises:
         ConfigError: the env cannot be built, or the agent, its policy or a wrapper does not fit its spaces.

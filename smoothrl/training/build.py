@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,9 +23,13 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv,
 from torch import nn
 
 from smoothrl import registry, suites
-from smoothrl.config import RunConfig, agents
-from smoothrl.critics import IncompatibleRegularizer
+from smoothrl.config import RunConfig
+from smoothrl.config.agents import Agent
+from smoothrl.config.replay import NormalNoise, OrnsteinUhlenbeckNoise
+from smoothrl.config.schedules import ConstantSchedule as ConstantSection
+from smoothrl.config.schedules import LinearSchedule as LinearSection
 from smoothrl.training.folder import RunError
+from smoothrl.views import IncompatibleSetting, IneffectiveSetting
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -100,7 +106,7 @@ def vec_env(config: RunConfig, n_envs: int | None = None, statistics_of: VecNorm
 
 
 def agent(config: RunConfig, env: VecEnv) -> BaseAlgorithm:
-    """The agent of a run, built and seeded, not trained.
+    """The agent of a run, built and seeded, not trained. Says on stderr which settings will do nothing.
 
     Raises:
         RunError: the agent refuses its arguments.
@@ -108,10 +114,13 @@ def agent(config: RunConfig, env: VecEnv) -> BaseAlgorithm:
     section = config.agent
     cls = registry.load("agent", section.kind)
     kwargs = agent_kwargs(section, env.action_space)
-    with _refusal("agent"):
+    with _refusal("agent"), _ineffective_settings():
         built = cls(
             env=env,
             critic_regularizers=config.critic_regularizers,
+            optimizer_adaptations=config.optimizer_adaptations,
+            diagnostics=config.diagnostics,
+            diagnostics_budget=config.logging.diagnostics_budget,
             seed=config.seed,
             device=config.device,
             **kwargs,
@@ -120,19 +129,21 @@ def agent(config: RunConfig, env: VecEnv) -> BaseAlgorithm:
     return built
 
 
-def agent_kwargs(section: agents.AnyAgent, action_space: gymnasium.Space[Any]) -> dict[str, Any]:
+def agent_kwargs(section: Agent, action_space: gymnasium.Space[Any]) -> dict[str, Any]:
     """What the SB3 constructor gets. What is None in the config is left to SB3's own default."""
     kwargs = section.model_dump(exclude={"kind"}, exclude_none=True)
     for name, value in section:
         match value:
-            case agents.LinearSchedule():
+            case LinearSection():
                 kwargs[name] = LinearSchedule(value.from_, value.to, value.end_fraction)
-            case agents.ConstantSchedule():
+            case ConstantSection():
                 kwargs[name] = ConstantSchedule(value.value)
-            case agents.NormalNoise() | agents.OrnsteinUhlenbeckNoise():
+            case NormalNoise() | OrnsteinUhlenbeckNoise():
                 kwargs[name] = _action_noise(value, action_space)
     if "replay_buffer_class" in kwargs:
         kwargs["replay_buffer_class"] = REPLAY_BUFFERS[kwargs["replay_buffer_class"]]
+    if "critic_optimizer_class" in kwargs:
+        kwargs["critic_optimizer_class"] = OPTIMIZERS[kwargs["critic_optimizer_class"]]
     for name, classes in (("activation_fn", ACTIVATIONS), ("optimizer_class", OPTIMIZERS)):
         policy_kwargs = kwargs.get("policy_kwargs", {})
         if name in policy_kwargs:
@@ -153,16 +164,28 @@ def _refusal(section: str) -> Iterator[None]:
     """What SB3 refuses, as a mistake in a section of the config: it asserts much of what a user can get wrong."""
     try:
         yield
-    except IncompatibleRegularizer as error:
-        raise RunError(f"critic_regularizers: {error}") from error
+    except IncompatibleSetting as error:
+        raise RunError(f"{error.door or section}: {error}") from error
     except (AssertionError, ValueError) as error:
         raise RunError(f"{section}: cannot be built from this config: {error}") from error
 
 
-def _action_noise(
-    noise: agents.NormalNoise | agents.OrnsteinUhlenbeckNoise, space: gymnasium.Space[Any]
-) -> ActionNoise:
+@contextmanager
+def _ineffective_settings() -> Iterator[None]:
+    """Warnings about settings as lines of ours, each once; other warnings as ever."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", IneffectiveSetting)
+        yield
+    said = [w.message for w in caught if isinstance(w.message, IneffectiveSetting)]
+    for line in dict.fromkeys(f"warning: {message.door or 'agent'}: {message}" for message in said):
+        print(line, file=sys.stderr)
+    for w in caught:
+        if not isinstance(w.message, IneffectiveSetting):
+            warnings.warn_explicit(w.message, w.category, w.filename, w.lineno, source=w.source)
+
+
+def _action_noise(noise: NormalNoise | OrnsteinUhlenbeckNoise, space: gymnasium.Space[Any]) -> ActionNoise:
     mean, sigma = np.full(space.shape or (), noise.mean), np.full(space.shape or (), noise.sigma)
-    if isinstance(noise, agents.NormalNoise):
+    if isinstance(noise, NormalNoise):
         return NormalActionNoise(mean, sigma)
     return OrnsteinUhlenbeckActionNoise(mean, sigma, noise.theta, noise.dt)

@@ -15,6 +15,7 @@ from smoothrl.training.record import RECORD, read_record
 RUNS = Path("runs")
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
+PROGRESS = "progress.json"
 LOCK = ".lock"
 
 
@@ -36,7 +37,7 @@ def require_free(path: Path, fresh: bool) -> None:
     """
     if path.exists() and not path.is_dir():
         raise RunError(f"{path} is a file; a run needs a folder: pass another --out")
-    if _is_empty(path):
+    if is_empty(path):
         return
     if not (path / RECORD).exists():
         raise RunError(f"{path} is not empty and holds no run ({RECORD} is missing): pass another --out")
@@ -44,7 +45,7 @@ def require_free(path: Path, fresh: bool) -> None:
         record = read_record(path)
     except ValueError as error:
         raise RunError(f"{path / RECORD} cannot be read ({error}): pass another --out") from error
-    if _is_locked(path):
+    if is_locked(path):
         owner = f"process {record['pid']} on {record['machine']['host']}"
         raise RunError(f"{path} is being trained right now by {owner}: stop it first, or pass another --out")
     if not fresh:
@@ -65,32 +66,33 @@ def claim(path: Path, fresh: bool) -> Iterator[None]:
     """
     require_free(path, fresh)
     try:
-        if not _is_empty(path):
+        if not is_empty(path):
             path.rename(_aside(path))
         path.mkdir(parents=True, exist_ok=True)
         lock = (path / LOCK).open("w")
     except OSError as error:
         raise RunError(f"cannot make the run folder {path}: {error.strerror}") from error
     with lock:
-        if not _acquire(lock.fileno()):
+        if not acquire(lock.fileno()):
             raise RunError(f"{path} was taken by another process just now: pass another --out")
         yield
 
 
-def _is_empty(path: Path) -> bool:
+def is_empty(path: Path) -> bool:
     """Nothing is there but, at most, the lock of a process that was killed before it began."""
     return not path.exists() or all(entry.name == LOCK for entry in path.iterdir())
 
 
-def _is_locked(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
+    """Whether a process trains in this run folder now."""
     lock = path / LOCK
     if not lock.exists():
         return False
     with lock.open("a") as file:
-        return not _acquire(file.fileno())
+        return not acquire(file.fileno())
 
 
-def _acquire(descriptor: int) -> bool:
+def acquire(descriptor: int) -> bool:
     """A lock of the operating system: it ends with the process that holds it, however that ends."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from smoothrl.config import RunConfig
+from smoothrl.config import RunConfig, identity
 from smoothrl.training.durable import commit_text
 
 RECORD = "run.json"
@@ -34,6 +34,7 @@ class RunRecord:
             "task": config.env.id,
             "variant": config.variant,
             "seed": config.seed,
+            "identity": identity(config),
             "timesteps": 0,
             "wall_time_s": None,
             "final_evaluation": None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from smoothrl.config import RunConfig, to_yaml
 from smoothrl.training.durable import commit, commit_text
-from smoothrl.training.folder import CHECKPOINTS, CONFIG, claim, default_folder, require_free
+from smoothrl.training.folder import CHECKPOINTS, CONFIG, PROGRESS, claim, default_folder, require_free
 from smoothrl.training.record import RunRecord, Status
 from smoothrl.training.signals import StopSignals
 from smoothrl.training.summary import Outcome, opening, summary
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
 
-def train(config: RunConfig, out: Path | None = None, fresh: bool = False, plain: bool = False) -> int:
+def train(
+    config: RunConfig, out: Path | None = None, fresh: bool = False, plain: bool = False, report: bool = False
+) -> int:
     """Train one agent as the config says, into one run folder.
 
     Args:
@@ -27,6 +29,7 @@ def train(config: RunConfig, out: Path | None = None, fresh: bool = False, plain
         out: the run folder; `runs/<study>/<task>/<variant>/seed-<k>` when left out.
         fresh: move a run that is already there aside.
         plain: lines instead of a progress bar.
+        report: `progress.json` in the run folder instead of either, for another process to read.
 
     Returns:
         The exit code: 0; 130 or 143 after SIGINT or SIGTERM, with the agent saved; 1 when the training diverged.
@@ -49,7 +52,7 @@ def train(config: RunConfig, out: Path | None = None, fresh: bool = False, plain
         try:
             commit_text(folder / CONFIG, to_yaml(config))
             print(opening(folder, config), file=sys.stderr)
-            outcome = _run(config, agent, folder, stop, plain)
+            outcome = _run(config, agent, folder, stop, plain, folder / PROGRESS if report else None)
         except BaseException as error:
             record.end("failed", timesteps=agent.num_timesteps, error=f"{type(error).__name__}: {error}")
             raise
@@ -65,7 +68,9 @@ def train(config: RunConfig, out: Path | None = None, fresh: bool = False, plain
         return 1 if outcome.status == "diverged" else stop.exit_code
 
 
-def _run(config: RunConfig, agent: BaseAlgorithm, folder: Path, stop: StopSignals, plain: bool) -> Outcome:
+def _run(
+    config: RunConfig, agent: BaseAlgorithm, folder: Path, stop: StopSignals, plain: bool, report: Path | None
+) -> Outcome:
     """Learn, save, and evaluate what was learned."""
     from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
@@ -86,7 +91,7 @@ def _run(config: RunConfig, agent: BaseAlgorithm, folder: Path, stop: StopSignal
         error = final = None
         started = time.perf_counter()
         try:
-            with ProgressReport(config.total_timesteps, plain) as progress:
+            with ProgressReport(config.total_timesteps, plain, report) as progress:
                 callback = RunCallback(config, stop, progress, evaluator)
                 agent.learn(config.total_timesteps, callback, log_interval=None)  # type: ignore[arg-type]
             agent.dump_logs()  # the last interval

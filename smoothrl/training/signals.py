@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Self
 
 STOP = (signal.SIGINT, signal.SIGTERM)
 
@@ -20,19 +20,22 @@ def ignore_outside_runs() -> None:
 
 
 class StopSignals:
-    """Within `with StopSignals() as stop:` the two signals only set `stop.received`; a second one changes nothing.
+    """Within `with StopSignals() as stop:` the signals only set `stop.received`; a second one changes nothing.
 
     Python delivers signals to the main thread alone; in any other thread this does nothing.
     """
+
+    numbers: tuple[signal.Signals, ...] = STOP
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
         self._previous: dict[signal.Signals, Any] = {}
 
-    def __enter__(self) -> StopSignals:
+    def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in STOP:
-                self._previous[number] = signal.signal(number, self._note)
+            for number in self.numbers:
+                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores that one
+                    self._previous[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:

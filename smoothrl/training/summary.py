@@ -47,7 +47,7 @@ def summary(outcome: Outcome, folder: Path, config: RunConfig) -> str:
     lines += [f"  agent       {outcome.checkpoint}", f"  run folder  {folder}"]
 
     copy = shlex.quote(str(folder / CONFIG))
-    smoothrl = _command("smoothrl")
+    smoothrl = command("smoothrl")
     lines += [
         "Next:",
         f"  {_tensorboard(folder)}",
@@ -59,10 +59,10 @@ def summary(outcome: Outcome, folder: Path, config: RunConfig) -> str:
 
 def _tensorboard(folder: Path) -> str:
     logs = RUNS if folder.is_relative_to(RUNS) else folder
-    return f"{_command('tensorboard')} --logdir {shlex.quote(str(logs))}"
+    return f"{command('tensorboard')} --logdir {shlex.quote(str(logs))}"
 
 
-def _command(name: str) -> str:
+def command(name: str) -> str:
     """How to call a command of this environment from here: by its path unless the environment is activated."""
     if shutil.which(name):
         return name

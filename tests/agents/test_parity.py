@@ -1,4 +1,4 @@
-"""With no regularizer an agent is SB3's, bit for bit: same parameters after the same number of gradient steps."""
+"""With all options off an agent is SB3's, bit for bit: same parameters after the same number of gradient steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import stable_baselines3 as sb3
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from smoothrl.agents import PPO, SAC, TD3
+from smoothrl.agents import A2C, DDPG, DQN, PPO, SAC, TD3
 from smoothrl.critics import GradientPenalty
 
 OFF_POLICY = {"learning_rate": 1e-3, "learning_starts": 100, "batch_size": 64}
@@ -23,6 +23,13 @@ CASES: list[tuple[str, type[BaseAlgorithm], type[BaseAlgorithm], str, int, dict[
     ("sac, n-step", SAC, sb3.SAC, "Pendulum-v1", 450, {**OFF_POLICY, "n_steps": 3}),
     ("td3", TD3, sb3.TD3, "Pendulum-v1", 450, OFF_POLICY),
     ("td3, one critic", TD3, sb3.TD3, "Pendulum-v1", 450, {**OFF_POLICY, "policy_kwargs": {"n_critics": 1}}),
+    ("ddpg", DDPG, sb3.DDPG, "Pendulum-v1", 450, OFF_POLICY),
+    ("dqn", DQN, sb3.DQN, "CartPole-v1", 1500, {**OFF_POLICY, "target_update_interval": 100}),
+    ("dqn, slow target, n-step", DQN, sb3.DQN, "CartPole-v1", 1500,
+     {**OFF_POLICY, "target_update_interval": 10, "tau": 0.1, "n_steps": 3, "max_grad_norm": 0.1}),
+    ("a2c", A2C, sb3.A2C, "Pendulum-v1", 1600, {}),
+    ("a2c, discrete", A2C, sb3.A2C, "CartPole-v1", 1600, {"ent_coef": 0.01, "normalize_advantage": True}),
+    ("a2c, gSDE, Adam", A2C, sb3.A2C, "Pendulum-v1", 1600, {"use_sde": True, "use_rms_prop": False}),
     ("ppo", PPO, sb3.PPO, "Pendulum-v1", 2048, ON_POLICY),
     ("ppo, discrete", PPO, sb3.PPO, "CartPole-v1", 2048, ON_POLICY),
     ("ppo, value clip", PPO, sb3.PPO, "Pendulum-v1", 2048, {**ON_POLICY, "clip_range_vf": 0.2, "ent_coef": 0.01}),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +42,10 @@ def test_help_imports_nothing_heavy() -> None:
     assert python(HELP.format(args=["--help"]) + LOADED).splitlines()[-1] == "[]"
 
 
-def test_help_is_instant() -> None:
-    def seconds() -> float:
-        start = time.perf_counter()
-        python(HELP.format(args=["--help"]))
-        return time.perf_counter() - start
-
-    assert min(seconds() for _ in range(5)) <= 0.4
-
-
-@pytest.mark.parametrize("args", [["show", "CONFIG"], ["schema"], ["list", "agents"], ["list", "regularizers"]])
+@pytest.mark.parametrize("args", [
+    ["show", "CONFIG"], ["schema"], ["list", "agents"], ["list", "regularizers"], ["list", "adaptations"],
+    ["list", "diagnostics"],
+])  # fmt: skip
 def test_what_only_reads_configs_needs_no_torch(config: str, args: list[str]) -> None:
     args = [config if arg == "CONFIG" else arg for arg in args]
     loaded = python(HELP.format(args=args) + LOADED).splitlines()[-1]
@@ -111,9 +105,13 @@ def test_schema_is_json() -> None:
 
 def test_list() -> None:
     agents = smoothrl_("list", "agents").stdout
-    assert [line.split()[0] for line in agents.splitlines()] == ["sac", "td3", "ppo"]
+    assert [line.split()[0] for line in agents.splitlines()] == ["sac", "td3", "ddpg", "ppo", "a2c", "dqn"]
     assert "Soft Actor-Critic" in agents
-    assert "spectral_norm     Spectral normalization" in smoothrl_("list", "regularizers").stdout
+    regularizers = smoothrl_("list", "regularizers").stdout
+    assert re.search(r"^spectral_norm +Spectral normalization", regularizers, re.MULTILINE)
+    adaptations, diagnostics = smoothrl_("list", "adaptations").stdout, smoothrl_("list", "diagnostics").stdout
+    assert re.search(r"^div_grad +DivGrad: ", adaptations, re.MULTILINE)
+    assert re.search(r"^curvature +Sharpness: ", diagnostics, re.MULTILINE)
     tasks = smoothrl_("list", "tasks").stdout.splitlines()
     assert ["Pendulum-v1", "classic", "control", "installed"] in [line.split() for line in tasks]
     assert smoothrl_("list", "agent").exit_code == 2

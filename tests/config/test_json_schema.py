@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from ruamel.yaml import YAML
 
 from smoothrl.config import json_schema, load_run, to_yaml
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*/*.yaml"))
+FILES = sorted((Path(__file__).parents[2] / "configs").glob("*/*.yaml"))
+CONFIGS = [path for path in FILES if path.parent.name != "studies"]
 TYPES: dict[str, Any] = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
 
 
@@ -70,8 +72,11 @@ def validates(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
     return all(holds(keyword, schema[keyword]) for keyword in keywords)
 
 
+run_schema = cache(json_schema)
+
+
 def accepts(data: Any) -> bool:
-    schema = json_schema()
+    schema = run_schema()
     return validates(data, schema, schema)
 
 
@@ -106,13 +111,17 @@ def test_parts_of_a_config_validate_only_beside_a_parent() -> None:
         {"seeds": 1},
         {"seed": -1},
         {"agent": {"kind": "sac", "gama": 0.9}},
-        {"agent": {"kind": "dqn"}},
+        {"agent": {"kind": "dqm"}},
+        {"agent": {"kind": "dqn", "critic_learning_rate": 1}},
         {"agent": {"kind": "ppo", "tau": 0.1}},
         {"agent": {"kind": "sac", "learning_rate": {"kind": "linear", "to": 0}}},
         {"critic_regularizers": [{"kind": "gradient_penalty", "coeff": 1}]},
         {"critic_regularizers": [{"kind": "gradient_penalty"}]},
         {"critic_regularizers": [{"coef": 1}]},
         {"critic_regularizers": [{"kind": "spectral_norm", "coef": 1}]},
+        {"optimizer_adaptations": [{"kind": "div_grad", "coef": 1}]},
+        {"optimizer_adaptations": [{"kind": "spectral_norm"}]},
+        {"diagnostics": [{"kind": "drift", "every": 0}]},
         {"device": "gpu"},
     ],
 )
@@ -123,7 +132,12 @@ def test_mistakes_do_not_validate(change: dict[str, Any]) -> None:
 def test_fields_are_described_for_the_editor() -> None:
     schema = json_schema()
     assert schema["properties"]["total_timesteps"]["description"] == "Environment steps to train for."
-    entries = schema["properties"]["critic_regularizers"]["items"]["oneOf"]
-    assert {entry["properties"]["kind"]["const"] for entry in entries} >= {"gradient_penalty", "spectral_norm"}
-    assert all("description" in field for entry in entries for field in list(entry["properties"].values())[1:])
+    for door, names in {
+        "critic_regularizers": {"gradient_penalty", "spectral_norm"},
+        "optimizer_adaptations": {"div_grad", "mul_eps", "div_out", "drift_adjusted_lr", "gradient_regularization"},
+        "diagnostics": {"lipschitz", "curvature", "drift"},
+    }.items():
+        entries = schema["properties"][door]["items"]["oneOf"]
+        assert {entry["properties"]["kind"]["const"] for entry in entries} >= names
+        assert all("description" in field for entry in entries for field in list(entry["properties"].values())[1:])
     json.dumps(schema)

@@ -12,11 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smoothrl import registry
 from smoothrl.config import ConfigError, RunConfig, load_run, to_yaml
-from smoothrl.config.agents import LinearSchedule, NormalNoise
+from smoothrl.config.replay import NormalNoise
+from smoothrl.config.schedules import LinearSchedule
 from smoothrl.critics import GradientPenalty, SpectralNorm
+from smoothrl.optim import DivGrad, GradientRegularization
 
 from .conftest import MINIMAL, Load, Mistakes
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_sections_become_typed_values(load: Load) -> None:
@@ -32,6 +37,29 @@ def test_sections_become_typed_values(load: Load) -> None:
     assert config.agent.train_freq == (2, "step")
     assert config.critic_regularizers == (SpectralNorm(layers=(-2, -1)), GradientPenalty(coef=1.0))
     assert load_run_text(to_yaml(config)) == config
+
+
+def test_every_built_in_diagnostic_is_measured_unless_the_config_says_otherwise(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry._classes["diagnostic"], "of_a_plug_in", object)
+    built_in = {path.stem for path in (ROOT / "smoothrl" / "diagnostics").glob("[!_]*.py")}
+    assert {"lipschitz", "curvature", "drift", "network", "gradients", "policy"} <= built_in
+    config = load()
+    assert {diagnostic.kind for diagnostic in config.diagnostics} == built_in
+    assert all(diagnostic == type(diagnostic)() for diagnostic in config.diagnostics)
+    assert config.logging.diagnostics_budget == 0.05
+    assert load(MINIMAL, "diagnostics=[]").diagnostics == ()
+
+
+def test_a_resolved_config_lists_what_is_measured_and_adapted_in_full(load: Load) -> None:
+    config = load(MINIMAL, "optimizer_adaptations=[{kind: div_grad}, {kind: gradient_regularization, mu: 1}]")
+    assert config.optimizer_adaptations == (DivGrad(), GradientRegularization(mu=1.0))
+    text = to_yaml(config)
+    for line in ("- kind: div_grad", "  scope: global", "- kind: curvature", "  safeguard: true"):
+        assert f"{line}\n" in text
+    assert load_run_text(text) == config
+    assert load_run_text(to_yaml(load(MINIMAL, "diagnostics=[]"))).diagnostics == ()
 
 
 def test_the_variant_is_named_after_the_file(load: Load) -> None:

@@ -74,8 +74,8 @@ critic_regularizers:
             "agent.learning_rate.form: unknown key, did you mean `from`? Valid names: end_fraction, from, kind, to "
             "(got 1)",
         ),
-        ("agent.kind=sacc", 'agent.kind: unknown kind, did you mean `sac`? Valid names: ppo, sac, td3 (got "sacc")'),
-        ("agent={gamma: 0.9}", "agent.kind: missing, must be one of sac, td3, ppo"),
+        ("agent.kind=sacc", "agent.kind: unknown kind, did you mean `sac`? Valid names: a2c, ddpg, dqn, "),
+        ("agent={gamma: 0.9}", "agent.kind: missing, must be one of sac, td3, ddpg, ppo, a2c, dqn"),
         ("agent=sac", 'agent: must be a mapping (got "sac")'),
         ("agent.policy=MlpPolcy", "agent.policy: unknown value, did you mean `MlpPolicy`?"),
         ("agent.train_freq=[1]", "agent.train_freq[1]: missing"),
@@ -110,6 +110,49 @@ critic_regularizers:
         ),
         ("critic_regularizers=[{kind: spectral_norm, layers: [1]}]", "critic_regularizers[0].layers[0]: must be less"),
         ("critic_regularizers=[{kind: gradient_penalty, coef: '1'}]", "critic_regularizers[0].coef: must be a number"),
+        (
+            "optimizer_adaptations=[{kind: divgrad}]",
+            "optimizer_adaptations[0].kind: unknown kind, did you mean `div_grad`? Valid names: div_grad, div_lr, ",
+        ),
+        ("optimizer_adaptations=[{layers: [-2]}]", "optimizer_adaptations[0].kind: missing, must be one of div_grad, "),
+        (
+            "optimizer_adaptations=[{kind: div_grad, scop: global}]",
+            "optimizer_adaptations[0].scop: unknown key, did you mean `scope`?",
+        ),
+        (
+            "optimizer_adaptations=[{kind: div_grad, scope: globl}]",
+            "optimizer_adaptations[0].scope: unknown value, did you mean `global`?",
+        ),
+        (
+            "optimizer_adaptations=[{kind: gradient_regularization}]",
+            "optimizer_adaptations[0].mu: missing",
+        ),
+        ("diagnostics=curvature", "diagnostics: must be a list"),
+        ("diagnostics=[{kind: curvatur}]", "diagnostics[0].kind: unknown kind, did you mean `curvature`?"),
+        ("diagnostics=[{kind: drift, evry: 5}]", "diagnostics[0].evry: unknown key, did you mean `every`?"),
+        ("diagnostics=[{kind: drift, every: 0}]", "diagnostics[0].every: must be greater than or equal to 1 (got 0)"),
+        ("logging.diagnostics_budget=5", "logging.diagnostics_budget: must be less than or equal to 1 (got 5)"),
+        (
+            "agent.critic_optimizer_kwargs.momentum=0.9",
+            "agent.critic_optimizer_kwargs.momentum: adam has no such option; it has amsgrad, betas, eps, weight_decay",
+        ),
+        (
+            "agent={kind: sac, critic_optimizer_class: sgd, critic_optimizer_kwargs: {eps: 1}}",
+            "agent.critic_optimizer_kwargs.eps: sgd has no such option; it has dampening, momentum, ",
+        ),
+        ("agent.critic_learning_rate=-1", "agent.critic_learning_rate: must be greater than or equal to 0 (got -1)"),
+        (
+            "agent={kind: dqn, critic_learning_rate: 1}",
+            "agent.critic_learning_rate: unknown key, did you mean `learning_rate`?",
+        ),
+        (
+            "agent={kind: ppo, critic_optimizer_class: sgd}",
+            "agent.critic_optimizer_class: unknown key, did you mean `critic_optimizer_kwargs`?",
+        ),
+        (
+            "agent={kind: a2c, policy_kwargs: {optimizer_kwargs: {alpha: 0.9}}}",
+            "agent.policy_kwargs.optimizer_kwargs: SB3 replaces them with those of `use_rms_prop`",
+        ),
         ("env.id=Pendulm-v1", "env.id: unknown env, did you mean `Pendulum-v1`"),
         ("env.id=os:Env-v0", "env.id: an id with `:` names code to import"),
         ("env.n_envs=0", "env.n_envs: must be greater than or equal to 1 (got 0)"),
@@ -142,8 +185,9 @@ def test_a_config_is_a_mapping(mistakes: Mistakes, text: str) -> None:
 def test_rules_that_span_sections(mistakes: Mistakes) -> None:
     (found,) = mistakes(MINIMAL, "agent.train_freq=[1, episode]", "env.n_envs=2")
     assert "agent.train_freq: counts episodes, which needs `env.n_envs: 1`, not 2" in found
-    (found,) = mistakes(MINIMAL, "agent={kind: ppo, n_steps: 1}")
-    assert "agent.n_steps: n_steps * env.n_envs must be greater than 1" in found
+    for kind in ("ppo", "a2c"):
+        (found,) = mistakes(MINIMAL, f"agent={{kind: {kind}, n_steps: 1, normalize_advantage: true}}")
+        assert "agent.n_steps: n_steps * env.n_envs must be greater than 1" in found
     (found,) = mistakes(MINIMAL, "agent={kind: ppo, batch_size: 1}")
     assert "agent.batch_size: must be greater than 1 with `normalize_advantage`" in found
 

@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import stable_baselines3
 from stable_baselines3.common.logger import KVWriter, Logger
 
 from smoothrl.critics import GradientPenalty, SpectralNorm
@@ -56,13 +57,13 @@ def views(agent: Any) -> list[Any]:
     return [view for view in (agent._online_critic, agent._target_critic) if view is not None]
 
 
-def test_the_tags_are_those_of_sb3(agent_name: str, build: Any) -> None:
+def test_the_tags_are_those_of_sb3(agent_name: str, env_id: str, build: Any) -> None:
     """Whoever has dashboards for SB3 finds every one of its curves, under its name, and no other."""
-    kwargs = {"n_steps": 32, "batch_size": 16} if agent_name == "ppo" else {"learning_starts": 10}
+    kwargs = {"ppo": {"n_steps": 32, "batch_size": 16}, "a2c": {}}.get(agent_name, {"learning_starts": 10})
     ours = build(agent_name)
+    stock = getattr(stable_baselines3, type(ours).__name__)("MlpPolicy", env_id, device="cpu", **kwargs)
     lines = []
-    for agent in (ours, type(ours).__mro__[2]("MlpPolicy", "conformance/Point-v0", device="cpu", **kwargs)):
-        assert agent is ours or type(agent).__module__.startswith("stable_baselines3")
+    for agent in (ours, stock):
         memory = Memory()
         agent.set_logger(Logger(None, [memory]))
         agent.learn(64, log_interval=None)
@@ -74,10 +75,10 @@ def test_the_tags_are_those_of_sb3(agent_name: str, build: Any) -> None:
 @pytest.mark.parametrize("regularized", [False, True], ids=["plain", "regularized"])
 @pytest.mark.parametrize("poisoned_at", [5, 55])
 def test_a_nan_is_named_with_its_steps(
-    agent_name: str, regularized: bool, poisoned_at: int, build: Any, watch: Any
+    agent_name: str, env_id: str, regularized: bool, poisoned_at: int, build: Any, watch: Any
 ) -> None:
     """The tensor, the gradient step it first appeared in, the environment step; whatever else broke because of it."""
-    env = gymnasium.make("conformance/Point-v0", poisoned_at=poisoned_at)
+    env = gymnasium.make(env_id, poisoned_at=poisoned_at)
     agent = build(agent_name, *(REGULARIZERS if regularized else ()), env=env)
     updates = watch(agent)
     with pytest.raises(FloatingPointError) as error:
@@ -94,13 +95,15 @@ def test_a_nan_is_named_with_its_steps(
     assert agent.num_timesteps < 500
 
 
-def test_a_nan_is_named_on_an_accelerator_too(agent_name: str, build: Any) -> None:
+def test_a_nan_is_named_on_an_accelerator_too(agent_name: str, env_id: str, build: Any) -> None:
     """There losses wait to be read; in PPO the NaN weights break a distribution before that."""
-    agent = build(agent_name, env=gymnasium.make("conformance/Point-v0", poisoned_at=5))
+    agent = build(agent_name, env=gymnasium.make(env_id, poisoned_at=5))
     agent.metrics.add = lambda timestep, metrics: agent.metrics._unread.append(
         (timestep, {name: value.detach().reshape(1) for name, value in metrics.items()})
     )
-    with pytest.raises(FloatingPointError, match=r"train/\w+_loss is nan at gradient step \d+, environment step \d+:"):
+    with pytest.raises(
+        FloatingPointError, match=r"train/(\w+_)?loss is nan at gradient step \d+, environment step \d+:"
+    ):
         agent.learn(64)
 
 

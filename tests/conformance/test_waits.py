@@ -24,11 +24,16 @@ class Waits(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.overloadpacket.__name__
-        if name in WAITS and not (name == "_to_copy" and "device" not in (kwargs or {})):
+        if name in WAITS and not (name == "_to_copy" and _is_cast(args[0], **(kwargs or {}))):
             files = [frame.f_code.co_filename for frame, _ in traceback.walk_stack(None)]
             if not any(part in file for file in files for part in ELSEWHERE):
                 self.found.add(f"{name} below {next((file for file in files if '/site-packages/' not in file), '')}")
         return func(*args, **(kwargs or {}))
+
+
+def _is_cast(x: torch.Tensor, dtype: torch.dtype | None = None, device: Any = None, **_: Any) -> bool:
+    """A copy to another type stays on its device: `type_as` names the device too."""
+    return device is None or dtype not in (None, x.dtype)
 
 
 def test_updates_do_not_wait(case: Any) -> None:

@@ -104,7 +104,7 @@ CASES = [("Q", *options) for options in product(SIDES, WRTS, POINTS)] + [
 @pytest.mark.parametrize(("kind", "side", "wrt", "points"), CASES)
 def test_gradient_is_that_of_finite_differences(kind: str, side: Any, wrt: Any, points: Any) -> None:
     critic, batch = (q_critic([4]), q_batch()) if kind == "Q" else (v_critic([4]), v_batch())
-    parameters = [p for layers in critic.branches for _, layer in layers for p in layer.parameters()]
+    parameters = [p for layers in critic.branches.values() for _, layer in layers for p in layer.parameters()]
     options = {"side": side, "wrt": wrt, "points": points}
     if side != "zero":  # the root mean square of the slopes, so that `one` counts some points and not others
         squares = penalty(GradientPenalty(coef=1.0, **options | {"side": "zero"}), critic, batch).item()
@@ -236,6 +236,10 @@ def test_the_slope_of_an_image_is_that_of_pixels_from_zero_to_one() -> None:
         GradientPenalty(coef=1.0, side="zero"), critic, CriticBatch(images, batch.actions, batch.policy_actions)
     )
     assert value.item() == pytest.approx(sum(s**2 for s in slopes(critic, "obs", n_observations=9)), rel=1e-12)
+
+
+def test_random_points_make_the_loss_unrepeatable() -> None:
+    assert [points for points in POINTS if GradientPenalty(coef=1.0, points=points).draws] == ["interpolate"]
 
 
 @pytest.mark.parametrize("side", SIDES)

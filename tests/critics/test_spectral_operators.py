@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -9,15 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from smoothrl.critics import IncompatibleRegularizer
-from smoothrl.critics._spectral import (
-    ConvolutionMap,
-    MatrixMap,
-    SpectralWeight,
-    _leading_eigenvector,
-    normalize,
-)
+from smoothrl.critics import IncompatibleSetting
+from smoothrl.critics._spectral import SpectralWeight, normalize
+from smoothrl.linalg.operators import ConvolutionMap, MatrixMap, _leading_eigenvector
 
+torch.manual_seed(0)
 CONVOLUTIONS: list[tuple[nn.Module, tuple[int, ...]]] = [
     (nn.Conv2d(2, 3, 3), (7, 6)),
     (nn.Conv2d(2, 3, 3, stride=2), (8, 7)),  # the last row is never touched
@@ -62,6 +59,37 @@ def test_normalized_convolution_has_operator_norm_k() -> None:
     normalize({"conv": layer}, lambda: layer(image), k=2.0, relaxed=False, estimator="power")
     matrix = dense(layer, (12, 12))
     assert np.linalg.svd(matrix, compute_uv=False)[0] == pytest.approx(2.0, rel=1e-3)
+
+
+@pytest.mark.parametrize("estimator", ["power", "svd"])
+@pytest.mark.parametrize(("layer", "size"), CONVOLUTIONS, ids=lambda x: str(x))
+def test_a_reshaped_kernel_is_normalized_as_a_matrix(layer: Any, size: tuple[int, ...], estimator: Any) -> None:
+    """By the norm of its (out, in * kernel) matrix, while it learns. That is the operator's only where the kernel's
+    windows do not overlap."""
+    torch.manual_seed(0)
+    conv = copy.deepcopy(layer).double()
+    conv.reset_parameters()
+    overlap = any(k > s for k, s in zip(conv.kernel_size, conv.stride, strict=True))
+    image = torch.zeros(1, conv.in_channels, *size, dtype=torch.float64)
+    normalize({"conv": conv}, lambda: conv(image), 2.0, relaxed=False, estimator=estimator, convolution="reshaped")
+    for _ in range(3):
+        kernel = conv.effective_weight().detach().flatten(1).numpy()
+        assert np.linalg.svd(kernel, compute_uv=False)[0] == pytest.approx(2.0, rel=1e-3)
+        assert (np.linalg.svd(dense(conv, size), compute_uv=False)[0] != pytest.approx(2.0, rel=0.01)) == overlap
+        with torch.no_grad():
+            conv.weight.add_(0.02 * torch.randn_like(conv.weight))
+        for _ in range(10):
+            conv.spectral.follow(conv.weight, 1)
+
+
+def test_the_reshaped_kernel_bounds_nothing() -> None:
+    """A 3 x 3 kernel of ones has the matrix norm 3, and an operator norm near 9."""
+    conv = nn.Conv2d(1, 1, 3, padding=1, bias=False).double()
+    nn.init.ones_(conv.weight)
+    image = torch.zeros(1, 1, 20, 20, dtype=torch.float64)
+    normalize({"conv": conv}, lambda: conv(image), 1.0, relaxed=False, estimator="svd", convolution="reshaped")
+    assert conv.effective_sigma().item() == pytest.approx(1.0)
+    assert np.linalg.svd(dense(conv, (20, 20)), compute_uv=False)[0] > 2.9
 
 
 @pytest.mark.parametrize("relaxed", [False, True])
@@ -132,13 +160,13 @@ def test_what_cannot_be_normalized_is_refused() -> None:
     normalize({"once": once}, lambda: None, estimator="power", **settings)
     conv, mirrored = nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular")
     image = torch.zeros(1, 1, 5, 5)
-    with pytest.raises(IncompatibleRegularizer, match="starts at zero"):
+    with pytest.raises(IncompatibleSetting, match="starts at zero"):
         normalize({"zero": zero}, lambda: None, estimator="power", **settings)
-    with pytest.raises(IncompatibleRegularizer, match="each once"):
+    with pytest.raises(IncompatibleSetting, match="each once"):
         normalize({"once": once}, lambda: None, estimator="power", **settings)
-    with pytest.raises(IncompatibleRegularizer, match="use estimator `power`"):
+    with pytest.raises(IncompatibleSetting, match="use estimator `power`"):
         normalize({"conv": conv}, lambda: conv(image), estimator="svd", **settings)
-    with pytest.raises(IncompatibleRegularizer, match="zero padding"):
+    with pytest.raises(IncompatibleSetting, match="zero padding"):
         normalize({"conv": mirrored}, lambda: mirrored(image), estimator="power", **settings)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import os
@@ -14,11 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from typer.testing import CliRunner
 
+import smoothrl.studies.verbs
 import smoothrl.training
 from smoothrl.cli import app
 from smoothrl.config import load_run
+from smoothrl.registry import load, names
+from smoothrl.studies import load_study
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "runs" / "README.md"])
@@ -76,13 +81,15 @@ def test_every_command_is_accepted(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     """Each `smoothrl ...` in a code block loads its config and checks it; training itself is left out."""
     trained: list[Any] = []
     monkeypatch.setattr(smoothrl.training, "train", lambda run, **_: trained.append(run) or 0)
+    monkeypatch.setattr(smoothrl.studies.verbs, "run", lambda study, *_, **__: trained.append(study) or 0)
     monkeypatch.chdir(ROOT)
-    ours = [line for line in commands("smoothrl") if "jitter_penalty" not in " ".join(line)]
+    ours = commands("smoothrl")
     for line in ours:
         result = CliRunner().invoke(app, with_a_run(line, tmp_path))
         assert result.exit_code == 0, f"smoothrl {shlex.join(line)}: {result.output}"
-    assert len(trained) == sum(line[0] == "train" for line in ours)
-    assert {line[0] for line in ours} == {"train", "show", "schema", "list", "doctor"}
+    starts = [line for line in ours if line[0] == "train" or line[:2] in (["study", "run"], ["study", "retry"])]
+    assert len(trained) == sum("--dry-run" not in line for line in starts)
+    assert {line[0] for line in ours} == {"train", "study", "show", "schema", "list", "doctor"}
 
 
 def with_a_run(line: list[str], folder: Path) -> list[str]:
@@ -102,10 +109,13 @@ def test_every_make_target_exists() -> None:
 def test_config_examples_load(page: Path, tmp_path: Path) -> None:
     """A part of a config is put on top of plain SAC on Pendulum."""
     shutil.copytree(ROOT / "configs" / "pendulum", tmp_path, dirs_exist_ok=True)
-    for text in blocks(page, "yaml"):
+    for text in blocks(page, "yaml") if page != GUIDE else []:  # the guide's names plug-ins, and is tested below
         path = tmp_path / "example.yaml"
         path.write_text(text if "extends:" in text else f"extends: sac.yaml\n{text}")
-        load_run(path)
+        if "variants:" in text:
+            assert load_study(path).cells
+        else:
+            load_run(path)
 
 
 def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,39 +126,71 @@ def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     exec(compile(shorter, "README.md", "exec"), {})
 
 
-def test_the_regularizer_of_the_guide_works_as_a_plugin(tmp_path: Path) -> None:
-    """Installed as another package would be: a module, and an entry point in the metadata of its distribution."""
-    code, entry_point = guide_to_plugins()
-    (tmp_path / "my_package.py").write_text(code)
+GUIDE = ROOT / "docs" / "how-to-extend.md"
+MAX_LINES = 30
+
+
+def examples() -> dict[str, str]:
+    """The modules of the guide, by name."""
+    found = re.findall(r"<!-- plugin: (\w+) -->\n```python\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    assert len(found) == len(blocks(GUIDE, "python"))
+    return dict(found)
+
+
+@pytest.mark.parametrize("name", examples())
+def test_an_example_of_the_guide_is_short(name: str) -> None:
+    """Lines of code: without blank lines, docstrings and the comments of fields."""
+    tree = ast.parse(examples()[name])
+    comments = {
+        line
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    lines = [i for i, line in enumerate(examples()[name].splitlines(), 1) if line.strip() and i not in comments]
+    assert len(lines) <= MAX_LINES
+
+
+def test_the_examples_of_the_guide_work_as_plugins(tmp_path: Path) -> None:
+    """Installed as another package would be: modules, and entry points in the metadata of their distribution."""
+    (entry_points,) = blocks(GUIDE, "toml")
+    (config,) = blocks(GUIDE, "yaml")
+    package = tmp_path / "my_package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    for name, code in examples().items():
+        (package / f"{name}.py").write_text(code)
     metadata = tmp_path / "my_package-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(entry_point)
+    groups = re.sub(r'\[project\.entry-points\."(.+)"\]', r"[\1]", entry_points).replace('"', "")
+    (metadata / "entry_points.txt").write_text(groups)
+    shutil.copytree(ROOT / "configs" / "pendulum", tmp_path / "configs")
+    (tmp_path / "configs" / "mine.yaml").write_text(config)
 
     def run(*args: str) -> str:
         command = [sys.executable, "-c", "from smoothrl.cli import main; main()", *args]
         env = {**os.environ, "PYTHONPATH": str(tmp_path)}
-        done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert "jitter_penalty" in run("list", "regularizers")
-    (line,) = [line for line in commands("smoothrl") if "jitter_penalty" in " ".join(line)]
-    short = ["total_timesteps=150", "evaluation.episodes=1", "evaluation.every=150", "--plain"]
-    assert "Finished" in run(*line, *short, "--out", str(tmp_path / "run"))
-    assert "kind: jitter_penalty" in (tmp_path / "run" / "config.yaml").read_text()
+    listed = "".join(run("list", door) for door in ("agents", "regularizers", "adaptations", "diagnostics"))
+    assert all(name in listed for name in examples())
+    short = ["total_timesteps=600", "evaluation.episodes=1", "evaluation.every=600", "logging.every=300", "--plain"]
+    assert "Finished" in run("train", "configs/mine.yaml", *short, "--out", "run")
+    resolved = (tmp_path / "run" / "config.yaml").read_text()
+    assert all(f"kind: {name}" in resolved for name in examples())
+    events = EventAccumulator(str(tmp_path / "run"))
+    events.Reload()
+    assert {"smoothness/difference_penalty", "network/value_spread/qf0"} <= set(events.Tags()["scalars"])
 
 
-def guide_to_plugins() -> tuple[str, str]:
-    """The example of CONTRIBUTING.md: the module, and its entry point as installed metadata writes it."""
-    page = ROOT / "CONTRIBUTING.md"
-    (code,), (toml,) = blocks(page, "python"), blocks(page, "toml")
-    group, name, target = re.search(r'entry-points\."(.+)"\]\n(\w+) = "(.+)"', toml).groups()  # type: ignore[union-attr]
-    return code, f"[{group}]\n{name} = {target}\n"
-
-
-@pytest.mark.parametrize("module", ["spectral_norm", "gradient_penalty"])
-def test_docstring_examples_run(module: str) -> None:
-    results = doctest.testmod(importlib.import_module(f"smoothrl.critics.{module}"))
+@pytest.mark.parametrize(
+    ("door", "name"),
+    [(door, name) for door in ("critic_regularizer", "optimizer_adaptation", "diagnostic") for name in names(door)],
+)
+def test_docstring_examples_run(door: Any, name: str) -> None:
+    results = doctest.testmod(importlib.import_module(load(door, name).__module__))
     assert results.attempted > 0
     assert results.failed == 0

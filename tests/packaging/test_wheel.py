@@ -96,4 +96,4 @@ def test_agents_come_from_the_wheel_and_no_package_is_called_agents(scratch: Pat
     find = "import importlib.util; print(importlib.util.find_spec('agents'))"
     assert run(scratch / "bin/python", "-c", find, cwd=tmp_path).strip() == "None"
     listed = run(scratch / "bin/smoothrl", "list", "agents", cwd=tmp_path)
-    assert {line.split()[0] for line in listed.splitlines()} == {"sac", "td3", "ppo"}
+    assert {line.split()[0] for line in listed.splitlines()} == {"sac", "td3", "ddpg", "ppo", "a2c", "dqn"}

@@ -18,12 +18,16 @@ OFF_POLICY = {"buffer_size": 5000, "learning_starts": 50, "batch_size": 32, "pol
 AGENTS: dict[str, dict[str, Any]] = {
     "sac": OFF_POLICY,
     "td3": OFF_POLICY,
+    "ddpg": OFF_POLICY,
+    "dqn": OFF_POLICY | {"train_freq": 1},
     "ppo": {"n_steps": 64, "batch_size": 32, "n_epochs": 2, "policy_kwargs": {"net_arch": [16]}},
+    "a2c": {"n_steps": 8, "policy_kwargs": {"net_arch": [16]}},
 }
 RUN: dict[str, Any] = {
     "variant": "plain",
     "total_timesteps": 200,
     "env": {"id": "test/Walk-v0"},
+    "diagnostics": (),
     "evaluation": {"every": 100, "episodes": 3},
     "logging": {"every": 50},
     "device": "cpu",

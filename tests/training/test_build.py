@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any, get_args
@@ -14,23 +15,32 @@ from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckA
 from stable_baselines3.common.utils import ConstantSchedule, LinearSchedule
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack, VecNormalize, VecTransposeImage
 
-from smoothrl.config import RunConfig, agents
+from smoothrl import registry
+from smoothrl.config import RunConfig
+from smoothrl.config.agents import OffPolicyAgent, QCriticAgent
+from smoothrl.config.networks import PolicyKwargs
+from smoothrl.config.section import Section
+from smoothrl.critics import SpectralNorm
+from smoothrl.optim import DivLr, DriftAdjustedLR
 from smoothrl.training import RunError, build
+
+from .conftest import AGENTS
 
 Make = Callable[..., RunConfig]
 BOX = spaces.Box(-1, 1, (3,))
 
 
-def choices(section: type[agents.PolicyKwargs] | type[agents.OffPolicyAgent], field: str) -> set[str]:
+def choices(section: type[Section], field: str) -> set[str]:
     """The names a field of the schema allows."""
     alternatives = get_args(section.model_fields[field].annotation)
     return {name for alternative in alternatives for name in get_args(alternative)}
 
 
 def test_every_name_of_the_schema_has_a_class() -> None:
-    assert choices(agents.PolicyKwargs, "activation_fn") == build.ACTIVATIONS.keys()
-    assert choices(agents.PolicyKwargs, "optimizer_class") == build.OPTIMIZERS.keys()
-    assert choices(agents.OffPolicyAgent, "replay_buffer_class") == build.REPLAY_BUFFERS.keys()
+    assert choices(PolicyKwargs, "activation_fn") == build.ACTIVATIONS.keys()
+    assert choices(PolicyKwargs, "optimizer_class") == build.OPTIMIZERS.keys()
+    assert choices(QCriticAgent, "critic_optimizer_class") == build.OPTIMIZERS.keys()
+    assert choices(OffPolicyAgent, "replay_buffer_class") == build.REPLAY_BUFFERS.keys()
 
 
 def test_schedules_become_those_of_sb3(make_config: Make) -> None:
@@ -61,6 +71,41 @@ def test_networks_and_optimizers_are_found_by_name(make_config: Make) -> None:
     assert any(isinstance(module, torch.nn.ELU) for module in agent.critic.qf0)
     assert isinstance(agent.critic.optimizer, torch.optim.RMSprop)
     assert agent.critic.optimizer.defaults["alpha"] == 0.9
+
+
+def test_the_critic_s_own_settings_reach_its_optimizer(make_config: Make) -> None:
+    section = {
+        "critic_learning_rate": {"kind": "constant", "value": 0.0005},
+        "critic_optimizer_class": "sgd",
+        "critic_optimizer_kwargs": {"momentum": 0.25},
+    }
+    config = make_config({"kind": "td3", **section})
+    with closing(build.vec_env(config)) as env:
+        agent: Any = build.agent(config, env)
+        agent.learn(60)
+    assert isinstance(agent.critic.optimizer, torch.optim.SGD)
+    assert [(group["lr"], group["momentum"]) for group in agent.critic.optimizer.param_groups] == [(5e-4, 0.25)] * 2
+    assert isinstance(agent.actor.optimizer, torch.optim.Adam)
+    assert agent.actor.optimizer.param_groups[0]["lr"] == 1e-3
+
+
+@pytest.mark.parametrize("kind", AGENTS)
+def test_every_door_reaches_every_agent(make_config: Make, kind: str) -> None:
+    config = make_config(
+        kind,
+        env={"id": "CartPole-v1" if kind == "dqn" else "test/Walk-v0"},
+        critic_regularizers=({"kind": "spectral_norm", "layers": [-1]},),
+        optimizer_adaptations=({"kind": "div_lr", "layers": [-2]}, {"kind": "drift_adjusted_lr", "cap": 3.0}),
+        diagnostics=({"kind": "drift", "every": 7},),
+        logging={"diagnostics_budget": 0.25},
+    )
+    with closing(build.vec_env(config)) as env:
+        agent: Any = build.agent(config, env)
+    assert agent.critic_regularizers == config.critic_regularizers == (SpectralNorm(layers=(-1,)),)
+    assert agent.optimizer_adaptations == config.optimizer_adaptations
+    assert agent.optimizer_adaptations == (DivLr(layers=(-2,)), DriftAdjustedLR(cap=3.0))
+    assert [(diagnostic.kind, diagnostic.every) for diagnostic in agent.diagnostics] == [("drift", 7)]
+    assert agent.diagnostics_budget == 0.25
 
 
 def test_what_is_left_out_is_left_to_sb3(make_config: Make) -> None:
@@ -170,6 +215,55 @@ def test_an_agent_that_refuses_its_arguments_says_why(make_config: Make) -> None
         closing(build.vec_env(config)) as env,
         pytest.raises(RunError, match=r"(?s)agent: cannot be built from this config: .*CnnPolicy"),
     ):
+        build.agent(config, env)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"critic_regularizers": ({"kind": "spectral_norm", "layers": [-5]},)},
+            "critic_regularizers: layer -5 does",
+        ),
+        (
+            {"optimizer_adaptations": ({"kind": "div_grad", "layers": [-5]},)},
+            "optimizer_adaptations: layer -5 does",
+        ),
+    ],
+)
+def test_what_does_not_fit_the_agent_is_refused_in_its_section(
+    make_config: Make, changes: dict[str, Any], message: str
+) -> None:
+    config = make_config("sac", **changes)
+    with closing(build.vec_env(config)) as env, pytest.raises(RunError, match=f"^{message}"):
+        build.agent(config, env)
+
+
+def test_settings_without_effect_are_warned_about_once_each_and_in_one_line(
+    make_config: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    idle = {"kind": "div_grad", "layers": [-2]}  # Adam's epsilon is 1e-8
+    config = make_config("sac", optimizer_adaptations=(idle, idle, {"kind": "mul_eps", "layers": [-2]}))
+    with closing(build.vec_env(config)) as env:
+        build.agent(config, env)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" will ")[0] for line in lines] == [
+        "warning: optimizer_adaptations: div_grad",
+        "warning: optimizer_adaptations: mul_eps",
+    ]
+    assert all("set critic_optimizer_kwargs: {eps: 3.125e-4}" in line for line in lines)
+    assert "Warning" not in "".join(lines)
+
+
+def test_other_warnings_stay_warnings(make_config: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Warning_(registry.load("agent", "sac")):  # type: ignore[misc]
+        def _setup_model(self) -> None:
+            super()._setup_model()
+            warnings.warn("something else", DeprecationWarning, stacklevel=1)
+
+    monkeypatch.setitem(registry._classes["agent"], "sac", Warning_)
+    config = make_config("sac")
+    with closing(build.vec_env(config)) as env, pytest.warns(DeprecationWarning, match="something else"):
         build.agent(config, env)
 
 

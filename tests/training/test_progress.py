@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from smoothrl.training import progress
-from smoothrl.training.progress import ProgressReport
+from smoothrl.training.progress import Progress, ProgressReport, read_progress
 from smoothrl.training.summary import clock
 
 
@@ -72,6 +74,21 @@ def test_plain_wins_over_the_terminal(clock_: Clock, monkeypatch: pytest.MonkeyP
         clock_.now = 110.0
         report.show(2000, None, None)
     assert terminal.getvalue() == "2,000/8,000  200 steps/s  0:30 left\n"
+
+
+def test_a_study_gets_a_file_that_is_always_whole(clock_: Clock, tmp_path: Path) -> None:
+    path = tmp_path / "progress.json"
+    assert read_progress(path) is None
+    with ProgressReport(8000, plain=True, file=path) as report:
+        assert report.due == 101.0
+        clock_.now = 110.0
+        report.show(1000, last_return=-7.0, evaluation=float("nan"))
+        assert json.loads(path.read_text())["evaluation"] is None  # JSON has no NaN
+        first = path.open()  # a reader that is slow
+        report.show(2000, last_return=None, evaluation=None)
+    assert json.load(first)["timesteps"] == 1000
+    assert read_progress(path) == Progress(2000, 8000, 200.0, None, None)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.2, "0:00"), (83, "1:23"), (3723, "1:02:03"), (-1, "0:00")])

@@ -148,6 +148,33 @@ def test_every_kind_of_observation_and_wrapper_trains(
     assert Path("run/checkpoints/final.vecnormalize.json").exists() == any("normalize" in key for key in env)
 
 
+def test_what_is_measured_and_adapted_is_in_the_events_and_in_the_resolved_config(
+    make_config: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = make_config(
+        {"kind": "sac", "critic_optimizer_kwargs": {"eps": 1e-3}, "critic_learning_rate": 1e-3},
+        optimizer_adaptations=({"kind": "div_grad"}, {"kind": "mul_eps"}),
+        diagnostics=({"kind": "drift", "every": 100}, {"kind": "gradients", "every": 100}),
+        logging={"diagnostics_budget": 1.0},
+        total_timesteps=400,
+    )
+    assert train(config, plain=True) == 0
+    tags = scalars(DEFAULT)
+    assert {"drift/relative", "optim/grad_norm/critic", "optim/rho/qf0", "train/critic_learning_rate"} <= set(tags)
+    assert {"time/diagnostics_share", "time/diagnostics_put_off"} <= set(tags)
+    assert load_run(DEFAULT / "config.yaml") == config
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_an_idle_setting_is_warned_about_before_the_run_starts(
+    make_config: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(make_config(optimizer_adaptations=({"kind": "div_grad"},), total_timesteps=60), plain=True) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("warning: optimizer_adaptations: div_grad will change next to nothing: ")
+    assert said[1].startswith("Training sac on ")
+
+
 def test_a_second_start_is_refused_and_fresh_keeps_the_old_run(make_config: Make) -> None:
     config = make_config(evaluation={"every": 0}, total_timesteps=60)
     assert train(config, plain=True) == 0
@@ -186,7 +213,7 @@ def test_what_cannot_be_built_leaves_no_folder(make_config: Make) -> None:
     assert list(Path().iterdir()) == []
 
 
-@pytest.mark.parametrize("agent", ["sac", "td3", "ppo"])
+@pytest.mark.parametrize("agent", ["sac", "td3", "ddpg", "ppo", "a2c"])
 def test_a_loss_that_is_not_finite_ends_the_run_as_diverged(
     make_config: Make, capsys: pytest.CaptureFixture[str], agent: str
 ) -> None:

@@ -1,0 +1,1 @@
+"""Linear algebra of networks: spectral norms of layers, Hessian-vector products, eigenvalues."""

@@ -1,0 +1,1 @@
+"""A package of somebody else, with one plug-in for every door of smoothrl."""
