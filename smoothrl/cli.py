@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -37,6 +39,18 @@ StudyFile = Annotated[
 StudyFolder = Annotated[Path | None, typer.Option(help="The study's folder, instead of one below runs/.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Runs at a time; as many as cores when left out.")]
 Plain = Annotated[bool, typer.Option("--plain", help="Lines instead of a live table.")]
+Runs = Annotated[
+    list[Path], typer.Argument(metavar="RUNS...", help="Studies, run folders, or any event files.", show_default=False)
+]
+Tag = Annotated[str | None, typer.Option(help="The curve to score by: eval/mean_reward if there is one.")]
+Baseline = Annotated[str | None, typer.Option(help="The variant that all are held against.")]
+Smooth = Annotated[
+    list[str] | None, typer.Option(help="A variant whose gain is to be recovered; may be repeated.", show_default=False)
+]
+Pattern = Annotated[
+    str | None,
+    typer.Option(help="What a run folder's path says: '{task}/{variant}/seed-{seed}'.", show_default=False),
+]
 
 
 class Device(StrEnum):
@@ -156,6 +170,60 @@ def study_retry(
 
 
 @app.command()
+def compare(
+    runs: Runs,
+    tag: Tag = None,
+    baseline: Baseline = None,
+    smooth: Smooth = None,
+    pattern: Pattern = None,
+    out: Annotated[Path | None, typer.Option(help="The folder for the report; RUNS/compare when left out.")] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            help="Of html, csv, markdown, tensorboard (these by default), latex, png, svg, pdf; several with commas.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    watch: Annotated[bool, typer.Option("--watch", help="Again whenever runs have gone on.")] = False,
+) -> None:
+    """Compare variants: which is better, by how much, how sure, and how much of a smooth critic's gain is recovered."""
+    from smoothrl.compare import verbs
+    from smoothrl.compare.analysis import Question
+    from smoothrl.compare.runs import CompareError
+
+    question = Question(tag, baseline, tuple(smooth or ()), seed=seed, command=_as_typed())
+    try:
+        code = verbs.compare(runs, question, pattern, out, formats or (), watch)
+    except CompareError as error:
+        _refuse(str(error))
+    raise typer.Exit(code)
+
+
+@app.command()
+def tensorboard(
+    runs: Runs,
+    tag: Tag = None,
+    baseline: Baseline = None,
+    smooth: Smooth = None,
+    pattern: Pattern = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="A free one from 6006 on if left out.")] = None,
+) -> None:
+    """Start TensorBoard on runs and on the averages over their seeds, on this machine only."""
+    from smoothrl.compare import verbs
+    from smoothrl.compare.analysis import Question
+    from smoothrl.compare.runs import CompareError
+
+    question = Question(tag, baseline, tuple(smooth or ()), command=_as_typed())
+    try:
+        code = verbs.tensorboard(runs, question, pattern, port)
+    except CompareError as error:
+        _refuse(str(error))
+    raise typer.Exit(code)
+
+
+@app.command()
 def doctor() -> None:
     """Print versions, devices and the installed suites."""
     from smoothrl.doctor import report
@@ -193,6 +261,10 @@ def _load(path: Path, overrides: Sequence[str]) -> RunConfig:
         if any(problem.keys == ("variants",) for problem in error.problems):
             _refuse(f"{path} is a study, many runs: smoothrl study run {path}")
         _refuse(str(error))
+
+
+def _as_typed() -> str:
+    return shlex.join(["smoothrl", *sys.argv[1:]])
 
 
 def _refuse(message: str) -> NoReturn:

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 ROWS: list[dict[str, set[str]]] = [
     {"cli": {"catalog", "doctor"}, "catalog": set(), "doctor": {"catalog"}},
+    {"compare": set()},
     {"studies": set()},
     {"training": set()},
     {"agents": set()},
@@ -106,8 +107,8 @@ def test_no_agent_is_imported_statically() -> None:
 @pytest.mark.parametrize(
     "module",
     ["smoothrl", "smoothrl.registry", "smoothrl.config", "smoothrl.suites", "smoothrl.cli", "smoothrl.catalog",
-     "smoothrl.doctor", "smoothrl.studies", "smoothrl.training", "smoothrl.views", "smoothrl.critics", "smoothrl.optim",
-     "smoothrl.diagnostics"],
+     "smoothrl.doctor", "smoothrl.compare", "smoothrl.studies", "smoothrl.training", "smoothrl.views",
+     "smoothrl.critics", "smoothrl.optim", "smoothrl.diagnostics"],
 )  # fmt: skip
 def test_importing_brings_no_torch(module: str) -> None:
     """`--help`, `show` and every refusal come at once because nothing on their way waits for torch."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from smoothrl.config import ConfigError, Problem, RunConfig, identity
 from smoothrl.config.loader import beside, dump, load_document, parts, put_override
 from smoothrl.config.reader import Document
 from smoothrl.registry import did_you_mean
+from smoothrl.studies.grid import Point
 from smoothrl.studies.resolve import configs_of
 from smoothrl.studies.rules import names, rules
 from smoothrl.studies.schema import StudyKeys, read_keys
@@ -29,6 +31,10 @@ class Cell:
     """`<root>/<task>/<variant>/seed-<k>`."""
     identity: str
     """The hash of the config: a run of another config is another run."""
+    variant_of: str = ""
+    """The variant of the study file that this run is a grid point of; without a grid, its own variant."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Dotted path -> value at this point of the grid; empty without one."""
 
     @property
     def name(self) -> str:
@@ -86,7 +92,7 @@ def load_study(path: str | Path, overrides: Sequence[str] = (), out: Path | None
     name = str(shared["study"])
     asked = shared | {key: value for key, value in document.data.items() if key in StudyKeys.model_fields}
     root = RUNS / name if out is None else out
-    cells = tuple(_cell(config, seed, root) for seed in keys.seed_list for config in configs)
+    cells = tuple(_cell(config, point, seed, root) for seed in keys.seed_list for config, point in configs)
     return Study(name, path, root, cells, keys.retries, keys.stalled_after, keys.gpu_share, dump(asked))
 
 
@@ -120,7 +126,8 @@ def _is_inherited(document: Document, key: str) -> bool:
     return not document.where((key,)).startswith((f"{document.source}:", "override"))
 
 
-def _cell(config: RunConfig, seed: int, root: Path) -> Cell:
+def _cell(config: RunConfig, point: Point, seed: int, root: Path) -> Cell:
     config = config.model_copy(update={"seed": seed})
     folder = root / default_folder(config).relative_to(RUNS / config.study)
-    return Cell(config, folder, identity(config))
+    settings = {setting.path: setting.value for setting in point.settings}
+    return Cell(config, folder, identity(config), point.variant, settings)

@@ -21,10 +21,10 @@ from smoothrl.studies.schema import StudyKeys
 Describe = Callable[[str, Mapping[str, Any]], suites.EnvFacts]
 
 
-def configs_of(shared: dict[str, Any], keys: StudyKeys) -> tuple[list[RunConfig], list[Problem]]:
-    """The config of every variant on every task, and what is wrong with any of them, as the study file has it."""
+def configs_of(shared: dict[str, Any], keys: StudyKeys) -> tuple[list[tuple[RunConfig, Point]], list[Problem]]:
+    """The config of every point of the grid on every task, and what is wrong with any, as the study file has it."""
     schema, check = cache(json_schema), partial(suites.check, describe=_remembering(suites.describe))
-    configs: list[RunConfig] = []
+    configs: list[tuple[RunConfig, Point]] = []
     mistakes: dict[str, tuple[Problem, list[str]]] = {}
     grid = list(points(keys)) or [Point("", "", ())]
     for task in _tasks(shared, keys):
@@ -37,7 +37,7 @@ def configs_of(shared: dict[str, Any], keys: StudyKeys) -> tuple[list[RunConfig]
             else:
                 try:
                     config = validated(Document("", layers.data), check, schema)
-                    configs.append(config.model_copy(update={"variant": point.name}))
+                    configs.append((config.model_copy(update={"variant": point.name}), point))
                     continue
                 except ConfigError as error:
                     found = [_in_the_study(problem, layers, schema) for problem in error.problems]

@@ -38,7 +38,7 @@ def run(study: Study, workers: int | None, plain: bool, retry: bool = False) -> 
     if summary.failed:
         print(f"  {_verb('retry', study)}  # trains the failed runs again")
     print(f"  {_verb('status', study)}")
-    print(f"  {command('tensorboard')} --logdir {_root(study)}")
+    print(f"  {command('smoothrl')} compare {_root(study)}")
     return summary.exit_code
 
 
@@ -72,7 +72,7 @@ def status(study: Study) -> int:
     if any(view.status not in OVER for view in views):
         print(f"Next:\n  {_verb(verb, study)}")
     else:
-        print(f"Next:\n  {command('tensorboard')} --logdir {_root(study)}")
+        print(f"Next:\n  {command('smoothrl')} compare {_root(study)}")
     return 0
 
 

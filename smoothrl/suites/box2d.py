@@ -13,4 +13,10 @@ SUITE = Suite(
     ),
     extra="box2d",
     modules=("Box2D",),
+    bounds={
+        "BipedalWalker-v3": (-99.7, 300.0),
+        "BipedalWalkerHardcore-v3": (-107.3, 300.0),
+        "LunarLander-v3": (-191.0, 200.0),
+        "LunarLanderContinuous-v3": (-206.7, 200.0),
+    },
 )

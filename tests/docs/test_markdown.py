@@ -18,6 +18,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from typer.testing import CliRunner
 
+import smoothrl.compare.verbs
 import smoothrl.studies.verbs
 import smoothrl.training
 from smoothrl.cli import app
@@ -80,8 +81,11 @@ def test_named_files_exist(page: Path) -> None:
 def test_every_command_is_accepted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Each `smoothrl ...` in a code block loads its config and checks it; training itself is left out."""
     trained: list[Any] = []
+    compared: list[Any] = []
     monkeypatch.setattr(smoothrl.training, "train", lambda run, **_: trained.append(run) or 0)
     monkeypatch.setattr(smoothrl.studies.verbs, "run", lambda study, *_, **__: trained.append(study) or 0)
+    for verb in ("compare", "tensorboard"):
+        monkeypatch.setattr(smoothrl.compare.verbs, verb, lambda runs, *_, **__: compared.append(runs) or 0)
     monkeypatch.chdir(ROOT)
     ours = commands("smoothrl")
     for line in ours:
@@ -89,7 +93,10 @@ def test_every_command_is_accepted(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         assert result.exit_code == 0, f"smoothrl {shlex.join(line)}: {result.output}"
     starts = [line for line in ours if line[0] == "train" or line[:2] in (["study", "run"], ["study", "retry"])]
     assert len(trained) == sum("--dry-run" not in line for line in starts)
-    assert {line[0] for line in ours} == {"train", "study", "show", "schema", "list", "doctor"}
+    assert len(compared) == sum(line[0] in ("compare", "tensorboard") for line in ours)
+    assert {line[0] for line in ours} == {
+        "train", "study", "compare", "tensorboard", "show", "schema", "list", "doctor",
+    }  # fmt: skip
 
 
 def with_a_run(line: list[str], folder: Path) -> list[str]:

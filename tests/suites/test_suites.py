@@ -169,3 +169,20 @@ def test_config_of_a_checked_run_is_unchanged(tmp_path: Path) -> None:
     assert isinstance(config, RunConfig)
     suites.check(config)
     assert load_run(tmp_path / "run.yaml") == config
+
+
+@pytest.mark.parametrize("task", [task for task in suites.tasks() if task.bounds], ids=lambda task: task.id)
+def test_the_upper_bound_is_gymnasiums_threshold(task: suites.Task) -> None:
+    assert task.bounds is not None
+    low, high = task.bounds
+    threshold = gymnasium.spec(task.id).reward_threshold
+    assert high == (0.0 if threshold is None else threshold)
+    assert low < high
+
+
+def test_the_lower_bound_is_what_the_benchmark_measures() -> None:
+    benchmark = Path(__file__).parents[2] / "benchmarks" / "random_returns.py"
+    done = subprocess.run([sys.executable, benchmark, "CartPole-v1"], capture_output=True, text=True, check=True)
+    bounds = {task.id: task.bounds for task in suites.tasks()}["CartPole-v1"]
+    assert bounds is not None
+    assert float(done.stdout.split()[1]) == pytest.approx(bounds[0], abs=0.05)

@@ -1,0 +1,1 @@
+"""Compare runs: from event files to statistics, tables, figures, one HTML file, and summary runs for TensorBoard."""

@@ -1,0 +1,1 @@
+"""What shows a comparison: terminal, page, tables, figures, TensorBoard."""

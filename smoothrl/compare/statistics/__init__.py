@@ -1,0 +1,1 @@
+"""From scores to figures: estimates, intervals and tests, on arrays alone."""
