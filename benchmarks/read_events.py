@@ -65,7 +65,7 @@ def ours(root: Path) -> list[tuple[np.ndarray, np.ndarray]]:
 
 def child(reader: str, root: Path) -> None:
     """Read once, and print seconds, peak memory, and a hash of what was found."""
-    for module in ("tensorboard.backend.event_processing.event_accumulator", "smoothrl.compare.reading"):
+    for module in ("tensorboard.backend.event_processing.event_accumulator", "smoothrl.compare.reading.read"):
         importlib.import_module(module)
     started = time.perf_counter()
     found = theirs(root) if reader == READERS[0] else ours(root)

@@ -37,7 +37,7 @@ def associations(
             if entry.curve is not None and has(entry.run, tag) and np.isfinite(last := _last(entry, tag, field.end))
         ]
         by_variant = [found for name in names if (found := [point for point in points if point.variant == name])]
-        if by_variant:
+        if len({point.x for point in points}) > 1:  # what never varies goes with nothing
             x = [np.array([point.x for point in found]) for found in by_variant]
             y = [np.array([point.y for point in found]) for found in by_variant]
             yield Association(field.task, tag, "final", spearman(x, y, boot), tuple(points))

@@ -24,7 +24,7 @@ def methods(confidence: float, resamples: int, seed: int, tag: str, normalized: 
             "all pairs of a task and metric. IQM, optimality gap, performance profiles and the probability of",
             "improvement are those of Agarwal et al. (2021). Recovery is (J_adapted - J_plain) / (J_smooth -",
             f"J_plain), J the mean over runs and tasks, with Fieller's {share} interval (1954), and is named only",
-            "where the gain of the smooth critic is above zero at the same confidence. Normalized scores are 0 and 1",
-            f"at: {bounds}.",
+            "where the gain of the smooth critic is above zero at the same confidence; the intervals of gains",
+            f"beside it are Student's. Normalized scores are 0 and 1 at: {bounds}.",
         ]
     )

@@ -14,6 +14,7 @@ from smoothrl.compare.result import (
     RunRow,
     Tunability,
     VariantRow,
+    Verdict,
 )
 from smoothrl.compare.wording import interval_text, probability
 
@@ -21,6 +22,8 @@ FEW_SEEDS = 5
 HEADLINES: tuple[Metric, ...] = ("final", "auc")
 CLAIM = 0.05
 """Corrected p-value below which two variants are said to differ."""
+NO_BENEFIT: Verdict = "no benefit to recover"
+"""Of the smooth variant, and so of all that are held against it."""
 MOST = 12
 """Sentences about single variants; the tables have all."""
 
@@ -119,16 +122,16 @@ def _equals(text: str) -> str:
 
 
 def _recovered(smooth: str, recoveries: Sequence[Recovery]) -> Iterator[str]:
-    for metric in HEADLINES:
-        found = [r for r in recoveries if r.smooth == smooth and r.metric == metric]
-        if not found:
-            continue
-        if all(r.verdict == "no benefit to recover" for r in found):
-            gain = _signed(found[0].gain)
-            yield f"No benefit of {smooth} to recover: its gain in {METRIC_NAMES[metric]} is {gain}."
-            continue
-        said = [f"{r.variant} {_share(r)}" for r in found]
-        yield f"Of the gain of {smooth} in {METRIC_NAMES[metric]}, {_signed(found[0].gain)}: {'; '.join(said)}."
+    """How much of one smooth variant's gain the others give, on each metric; first where there is none to give."""
+    by_metric = {metric: [r for r in recoveries if r.smooth == smooth and r.metric == metric] for metric in HEADLINES}
+    nothing = [found[0] for found in by_metric.values() if found and found[0].verdict == NO_BENEFIT]
+    if nothing:
+        gains = " and ".join(f"{_signed(r.gain)} in {METRIC_NAMES[r.metric]}" for r in nothing)
+        yield f"No benefit of {smooth} to recover: its gain is {gains}."
+    for metric, found in by_metric.items():
+        if found and found[0].verdict != NO_BENEFIT:
+            said = "; ".join(f"{r.variant} {_share(r)}" for r in found)
+            yield f"Of the gain of {smooth} in {METRIC_NAMES[metric]}, {_signed(found[0].gain)}: {said}."
 
 
 def _share(recovery: Recovery) -> str:

@@ -59,7 +59,7 @@ def compare(*arguments: str | Path) -> Result:
 def test_the_answer_and_where_to_look(runs: Path) -> None:
     result = compare(runs)
     assert result.exit_code == 0
-    assert "spectral is better than plain: final return +100" in " ".join(result.stdout.split())
+    assert "spectral is better than plain: final return +103" in " ".join(result.stdout.split())
     assert "div-grad recovers" in " ".join(result.stdout.split())
     assert "runs/compare/report.html" in result.stdout
     assert "smoothrl tensorboard runs" in result.stdout
