@@ -13,8 +13,11 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import TimeoutError
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.summary.writer.record_writer import RecordWriter
 
-from smoothrl.compare.output.tensorboard import write_summaries
+from smoothrl.compare.output.hparams import scalar
+from smoothrl.compare.output.tensorboard import AVERAGES, write_summaries
 from smoothrl.compare.result import Comparison
 
 PATIENCE_S = 120
@@ -87,6 +90,19 @@ def test_custom_scalars_shows_a_margin_chart_per_task(address: str, comparison: 
     for tag in {band.tag for band in comparison.bands}:
         assert found.page.get_by_text(tag, exact=True).first.is_visible()
     assert not [said for said in found.complaints if said.startswith("error")]
+
+
+def test_the_link_shows_averages_beside_many_runs(comparison: Comparison, visit: Visitor, tmp_path: Path) -> None:
+    """TensorBoard selects no run by itself where there are more than 40."""
+    write_summaries(comparison, tmp_path)
+    for i in range(41):
+        (tmp_path / f"run-{i}").mkdir()
+        with (tmp_path / f"run-{i}" / "events.out.tfevents.1.x").open("wb") as file:
+            RecordWriter(file).write(Event(step=1, summary=scalar("eval/mean_reward", 1.0)).SerializeToString())
+    with tensorboard(tmp_path) as address:
+        found = opened(visit, f"{address}/{AVERAGES}", f"Matches ({len(comparison.variants)})")
+        card = found.page.locator("tf-custom-scalar-margin-chart-card").first
+        assert len(bands(card)) == len(comparison.variants)
 
 
 def test_hparams_shows_the_table_of_variants(address: str, comparison: Comparison, visit: Visitor) -> None:

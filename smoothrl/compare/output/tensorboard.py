@@ -40,6 +40,8 @@ SUMMARY = "summary"
 ENDS = ("mean", "lower", "upper")
 HOST = "127.0.0.1"
 FIRST_PORT = 6006
+AVERAGES = "#custom_scalars&regexInput=summary%2F"
+"""Their page. Of more than 40 runs TensorBoard draws none, so the link names those to draw."""
 POLL = 0.1
 """Seconds between two looks at TensorBoard."""
 PATIENCE = 10.0
@@ -168,9 +170,7 @@ def serve(runs: Sequence[Path], summaries: Path, port: int | None) -> int:
             announced = False
             while process.poll() is None and stop.received is None:
                 if not announced and _listens(chosen):
-                    print(
-                        f"Averages with intervals: http://{HOST}:{chosen}/#custom_scalars (Ctrl-C ends it)", flush=True
-                    )
+                    print(f"Averages with intervals: http://{HOST}:{chosen}/{AVERAGES} (Ctrl-C ends it)", flush=True)
                     announced = True
                 time.sleep(POLL)
         finally:

@@ -225,7 +225,7 @@ def test_a_signal_ends_tensorboard_and_leaves_nothing(
     with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True, env=environment) as ours:
         assert ours.stdout is not None
         line = ours.stdout.readline()
-        assert f"http://127.0.0.1:{port}/#custom_scalars" in line
+        assert f"http://127.0.0.1:{port}/{tensorboard.AVERAGES}" in line
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/data/environment") as answer:
             assert answer.status == 200
         children = [int(pid) for pid in Path(f"/proc/{ours.pid}/task/{ours.pid}/children").read_text().split()]
