@@ -1,4 +1,4 @@
-# make train | make study | make test | make check | make matrix | make bench | make setup
+# make train | make study | make test | make check | make lint | make matrix | make bench | make setup
 
 PYTHON ?= python3
 CONFIG ?= configs/pendulum/sac-spectral.yaml
@@ -6,7 +6,7 @@ STUDY  ?= configs/studies/try.yaml
 ARGS   ?=
 BIN    := .venv/bin
 
-.PHONY: train study test check matrix types bench setup clean
+.PHONY: train study test check lint matrix types bench setup clean
 
 train: setup
 	$(BIN)/smoothrl train $(CONFIG) $(ARGS)
@@ -17,11 +17,13 @@ study: setup
 test: setup
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-check: setup
+check: lint
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not matrix"
+
+lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(MAKE) --no-print-directory types
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not matrix"
 
 # Every combination of agents and options, slow ones included; `make test` has each option once with every agent.
 matrix: setup

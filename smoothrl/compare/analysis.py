@@ -16,7 +16,7 @@ from smoothrl.compare.normalization import normalizations
 from smoothrl.compare.reading.read import Reading
 from smoothrl.compare.result import METRICS, Comparison, Metric, Normalization, RunRow, VariantRow
 from smoothrl.compare.roles import rows
-from smoothrl.compare.runs import CompareError, Run
+from smoothrl.compare.runs import NothingYet, Run
 from smoothrl.compare.score_table import ScoreTable
 from smoothrl.compare.statistics.bootstrap import Bootstrap
 
@@ -42,7 +42,8 @@ def analyze(reading: Reading, question: Question) -> Comparison:
         question: the curve to score by, who is held against whom, and the bootstrap's settings.
 
     Raises:
-        CompareError: no run has the curve, or a variant that was named does not exist.
+        CompareError: a variant that was named does not exist.
+        NothingYet: no run that could enter has the curve.
     """
     runs, tag = reading.runs, question.tag or reading.tag
     variants = rows(runs, question.baseline, question.smooth)
@@ -90,6 +91,7 @@ def analyze(reading: Reading, question: Question) -> Comparison:
         cautions=(
             *reading.cautions,
             *verdicts.cautions(counted, run_rows),
+            *verdicts.not_normalized(tuple(bounds.values())),
             *(note for field in fields for note in field.notes),
         ),
         methods=methods(question.confidence, question.resamples, question.seed, tag, tuple(bounds.values())),
@@ -107,7 +109,7 @@ def _fields(runs: Sequence[Run], tag: str) -> list[Field]:
         by_task.setdefault(run.task, []).append(run)
     fields = [inclusion.field(task, found, tag) for task, found in by_task.items()]
     if not any(entry.curve for field in fields for entry in field.entries):
-        raise CompareError(f"no run is finished and has {tag}: there is nothing to compare yet")
+        raise NothingYet(f"no run is finished and has {tag}: there is nothing to compare yet")
     return fields
 
 

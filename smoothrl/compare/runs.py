@@ -58,3 +58,7 @@ class Run:
 
 class CompareError(Exception):
     """A comparison that is refused, with the reason and the ways out; the command line prints it and exits with 2."""
+
+
+class NothingYet(CompareError):
+    """Runs that have been asked for, but nothing of theirs that could be compared: a watcher waits."""

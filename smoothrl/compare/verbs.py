@@ -13,7 +13,7 @@ from smoothrl.compare.analysis import Question, analyze
 from smoothrl.compare.output.formats import PAGE, known, write
 from smoothrl.compare.output.terminal import show
 from smoothrl.compare.reading.read import Reading, read_runs
-from smoothrl.compare.runs import CompareError
+from smoothrl.compare.runs import NothingYet
 from smoothrl.training.summary import command
 
 OUT = "compare"
@@ -100,8 +100,8 @@ def _watch(
                 if not goes_on:
                     console.print("Every run is over.")
                     return 0
-            except CompareError as error:
-                if str(error) != before:  # before the first evaluations there is nothing to compare
+            except NothingYet as error:
+                if str(error) != before:
                     before = str(error)
                     console.print(f"waiting: {error}", markup=False)
             time.sleep(REFRESH)

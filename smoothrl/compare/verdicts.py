@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from smoothrl.compare.result import (
@@ -10,6 +11,7 @@ from smoothrl.compare.result import (
     Difference,
     Interval,
     Metric,
+    Normalization,
     Recovery,
     RunRow,
     Tunability,
@@ -85,11 +87,23 @@ def cautions(counts: Sequence[Count], runs: Sequence[RunRow]) -> Iterator[str]:
     ):
         if total:
             yield f"{total} of {sum(c.expected for c in counts)} runs {what}."
+    for count in [count for count in counts if not count.included][:MOST]:
+        yield f"{count.variant} has no run on {count.task} that enters, and no figures there or over all tasks."
     noticed = [run for run in runs if run.notices]
     for run in noticed[:3]:
         yield f"{run.task}/{run.variant}/seed-{run.seed}: {'; '.join(run.notices)}."
     if len(noticed) > 3:
         yield f"{len(noticed) - 3} more runs have notices; see the list of runs."
+
+
+def not_normalized(bounds: Sequence[Normalization]) -> Iterator[str]:
+    """Tasks whose scores stay raw."""
+    tasks = [found.task for found in bounds if math.isnan(found.low)]
+    if tasks:
+        yield (
+            f"No normalized scores of {', '.join(tasks)}, and so no profiles, gaps or figures over all tasks: the "
+            "suite has no bounds, and the baseline did not improve."
+        )
 
 
 def _against(found: Sequence[Difference]) -> str:

@@ -153,6 +153,25 @@ def test_nothing_to_compare_yet(change: Callable[[Run], dict[str, Any]]) -> None
         analyze(reading(begun), QUICK)
 
 
+def test_a_variant_without_a_run_on_one_task_is_said_to_have_none() -> None:
+    runs = [run(v, s, 100 + s, task) for v in ("plain", "spectral") for s in range(3) for task in ("CartPole-v1", "B")]
+    runs = [r for r in runs if (r.variant, r.task) != ("spectral", "B")]
+    found = analyze(reading(*runs), QUICK)
+    assert "spectral has no run on B that enters, and no figures there or over all tasks." in found.cautions
+    assert {e.variant for e in found.estimates if e.task is None} == {"plain"}
+
+
+def test_scores_that_cannot_be_normalized_are_said_to_be_raw() -> None:
+    """A task no suite knows, on which the baseline ends where it began."""
+    flat = [run("plain", seed, 0, "Mine-v0") for seed in range(3)] + [
+        run("spectral", s, 5 + s, "Mine-v0") for s in range(3)
+    ]
+    found = analyze(reading(*flat), QUICK)
+    assert any(said.startswith("No normalized scores of Mine-v0") for said in found.cautions)
+    assert found.profiles == ()
+    assert {e.statistic for e in found.estimates} == {"iqm", "mean", "median"}
+
+
 def test_one_variant_alone() -> None:
     found = analyze(reading(run("plain", 0, 100), run("plain", 1, 110)), QUICK)
     assert (found.differences, found.recoveries) == ((), ())

@@ -165,6 +165,11 @@ class TestWatch:
         assert result.exit_code == 0, result.output
         assert "waiting: no run is finished and has eval/mean_reward" in " ".join(result.stdout.split())
 
+    def test_a_mistake_is_refused_and_not_waited_for(self, runs: Path) -> None:
+        result = compare(runs, "--watch", "--baseline", "plian")
+        assert result.exit_code == 2
+        assert "did you mean `plain`?" in result.stderr
+
     def test_ctrl_c(self, runs: Path) -> None:
         make_run(runs, "plain", 3, status="interrupted")
         command = [sys.executable, "-c", "from smoothrl.cli import main; main()", "compare", "runs", "--watch"]

@@ -18,7 +18,7 @@ from smoothrl.compare.reading.finding import event_files, find
 from smoothrl.compare.reading.foreign_config import cleanrl_config
 from smoothrl.compare.reading.joining import joined
 from smoothrl.compare.reading.sb3_tables import EVALUATIONS, MONITOR, episodes, evaluations
-from smoothrl.compare.runs import CompareError, Curve, Run
+from smoothrl.compare.runs import CompareError, Curve, NothingYet, Run
 from smoothrl.registry import did_you_mean
 
 SCORES = (
@@ -72,9 +72,7 @@ def default_tag(runs: Sequence[Run]) -> tuple[str, tuple[str, ...]]:
     Raises:
         CompareError: no run has any of them.
     """
-    begun = [run for run in runs if run.curves]
-    if not begun:
-        raise CompareError(f"none of the {len(runs)} runs has a point yet")
+    begun = _begun(runs)
     having = Counter(tag for run in begun for tag in SCORES if tag in run.curves)
     if not having:
         tags = sorted({tag for run in begun for tag in run.curves})
@@ -87,7 +85,7 @@ def default_tag(runs: Sequence[Run]) -> tuple[str, tuple[str, ...]]:
 
 def _checked(tag: str, runs: Sequence[Run]) -> tuple[str, tuple[str, ...]]:
     """The tag, and who lacks it."""
-    begun = [run for run in runs if run.curves]
+    begun = _begun(runs)
     lacking = [run.name for run in begun if tag not in run.curves]
     if len(lacking) == len(begun):
         tags = {tag for run in begun for tag in run.curves}
@@ -95,6 +93,14 @@ def _checked(tag: str, runs: Sequence[Run]) -> tuple[str, tuple[str, ...]]:
     if not lacking:
         return tag, ()
     return tag, (f"{len(lacking)} of {len(begun)} runs have no curve `{tag}`, such as {lacking[0]}",)
+
+
+def _begun(runs: Sequence[Run]) -> list[Run]:
+    """Those with any curve."""
+    begun = [run for run in runs if run.curves]
+    if not begun:
+        raise NothingYet(f"none of the {len(runs)} runs has a point yet")
+    return begun
 
 
 def _read(run: Run) -> Run:
