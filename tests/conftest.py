@@ -1,7 +1,8 @@
-"""A made-up comparison, for everything that draws one. Its figures are drawn from a seed, and mean nothing."""
+"""For all tests: signals as a terminal has them; a made-up comparison, whose figures are drawn from a seed."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 import numpy as np
@@ -29,6 +30,10 @@ from smoothrl.compare.result import (
     VariantRow,
     Verdict,
 )
+
+# Under nohup, or behind a shell's `&`, signals are ignored, and children inherit that: those that tests send would be too.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MakeComparison = Callable[..., Comparison]
 
