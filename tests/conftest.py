@@ -31,7 +31,7 @@ from smoothrl.compare.result import (
     Verdict,
 )
 
-# Under nohup, or behind a shell's `&`, signals are ignored, and children inherit that: those that tests send would be too.
+# Under nohup, or behind a shell's `&`, signals are ignored, and children inherit that, those that tests signal too.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
