@@ -14,12 +14,17 @@ from smoothrl.compare.output.formats import PAGE, known, write
 from smoothrl.compare.output.terminal import show
 from smoothrl.compare.reading.read import Reading, read_runs
 from smoothrl.compare.runs import NothingYet
+from smoothrl.studies.stopping import StopRequests
 from smoothrl.training.summary import command
 
 OUT = "compare"
 """The folder of a comparison: below the runs if they lie in one folder, else here."""
 REFRESH = 15
 """Seconds between two looks of `--watch`."""
+POLL = 0.1
+"""Seconds between two looks for a signal."""
+GOES_ON = ("queued", "running", "interrupted", "unknown")
+"""Statuses that may still change."""
 
 
 def compare(
@@ -33,7 +38,7 @@ def compare(
     """Read, compute, print, write, and name what to open.
 
     Returns:
-        The exit code: 0, or 130 when Ctrl-C ended `--watch`.
+        The exit code: 0; 129, 130 or 143 when a signal ended `--watch`.
 
     Raises:
         CompareError: there is nothing to compare, or a name is unknown.
@@ -79,15 +84,15 @@ def _watch(
     formats: Sequence[str],
     console: Console,
 ) -> int:
-    """Look again and again, until every run is over or Ctrl-C."""
+    """Look again and again, until every run is over or a signal asks to stop."""
     before, opened = "", False
-    try:
-        while True:
+    with StopRequests() as stop:
+        while stop.received is None:
+            goes_on = True
             try:
                 reading = read_runs(runs, pattern, question.tag)
-                goes_on = any(run.status in ("queued", "running", "interrupted", "unknown") for run in reading.runs)
-                now = _fingerprint(reading)
-                if now != before:
+                goes_on = any(run.status in GOES_ON for run in reading.runs)
+                if (now := _fingerprint(reading)) != before:
                     comparison = analyze(reading, question)
                     if console.is_terminal:
                         console.clear()
@@ -95,18 +100,19 @@ def _watch(
                     write(comparison, folder, formats, refresh=REFRESH if goes_on else None)
                     if "html" in formats and not opened:
                         console.print(f"Open it, it keeps itself up to date: {folder / PAGE}", markup=False)
-                        opened = not console.is_terminal
+                        opened = not console.is_terminal  # there the line has just been cleared
                     before = now
-                if not goes_on:
-                    console.print("Every run is over.")
-                    return 0
             except NothingYet as error:
                 if str(error) != before:
                     before = str(error)
                     console.print(f"waiting: {error}", markup=False)
-            time.sleep(REFRESH)
-    except KeyboardInterrupt:
-        return 130
+            if not goes_on:
+                console.print("Every run is over.")
+                return 0
+            due = time.monotonic() + REFRESH
+            while stop.received is None and time.monotonic() < due:
+                time.sleep(POLL)
+    return stop.exit_code
 
 
 def _fingerprint(reading: Reading) -> str:

@@ -71,7 +71,8 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel: Path) -> None:
     modules = {f"smoothrl/{path.relative_to(ROOT / 'smoothrl')}" for path in (ROOT / "smoothrl").rglob("*.py")}
     agents = {f"smoothrl/agents/{path.name}" for path in (ROOT / "agents").glob("*.py")}
     packed = {name for name in names if name.startswith("smoothrl/")}
-    assert packed == modules | agents | {"smoothrl/py.typed"}
+    page = {f"smoothrl/{path.relative_to(ROOT / 'smoothrl')}" for path in (ROOT / "smoothrl").rglob("page/*")}
+    assert packed == modules | agents | page | {"smoothrl/py.typed"}
 
 
 @pytest.mark.slow
@@ -82,6 +83,8 @@ def test_the_installed_wheel_trains(scratch: Path, tmp_path: Path) -> None:
     record = json.loads((tmp_path / "run/run.json").read_text())
     assert (record["status"], record["timesteps"]) == ("finished", 200)
     assert (tmp_path / "run/checkpoints/final.zip").exists()
+    run(scratch / "bin/smoothrl", "compare", "run", "--out", "compared", cwd=tmp_path)
+    assert "eval/mean_reward" in (tmp_path / "compared/report.html").read_text()
 
 
 @pytest.mark.slow
