@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
 def _end_with_the_driver(grace: float) -> None:
     """Wait until the driver is gone, then stop; what has not stopped after `grace` seconds is killed."""
     while os.read(sys.stdin.fileno(), 1024):
-        pass
+        continue  # nothing is ever said: the pipe ends with the driver
     main_thread = threading.main_thread().ident
     assert main_thread is not None
     signal.pthread_kill(main_thread, signal.SIGTERM)

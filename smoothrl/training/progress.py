@@ -87,7 +87,7 @@ class Lines:
         print(progress, file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        pass
+        """Lines stay as they are."""
 
 
 class ProgressFile:
@@ -105,7 +105,7 @@ class ProgressFile:
         self._temporary.replace(self._path)
 
     def close(self) -> None:
-        pass
+        """The file stays: it says how far the run came."""
 
 
 def read_progress(path: Path) -> Progress | None:

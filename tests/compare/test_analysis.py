@@ -25,7 +25,7 @@ QUICK = Question(resamples=2000)
 
 
 def reading(*runs: Run, cautions: tuple[str, ...] = ()) -> Reading:
-    return Reading(runs, "made up", (Path("runs"),), TAG, cautions, study=True)
+    return Reading(runs, "made up", (Path("runs"),), TAG, cautions)
 
 
 def run(variant: str, seed: int, height: float, task: str = "CartPole-v1", **fields: Any) -> Run:

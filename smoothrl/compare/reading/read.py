@@ -44,8 +44,6 @@ class Reading:
     tag: str
     """The curve to score by."""
     cautions: tuple[str, ...]
-    study: bool
-    """Whether runs that were never begun are known, and among the runs."""
 
 
 def read_runs(paths: Sequence[Path], pattern: str | None = None, tag: str | None = None) -> Reading:
@@ -63,7 +61,7 @@ def read_runs(paths: Sequence[Path], pattern: str | None = None, tag: str | None
     runs = tuple(_with_progress(list(found.runs.values())))
     tag, cautions = _checked(tag, runs) if tag is not None else default_tag(runs)
     title = ", ".join(dict.fromkeys(found.titles or (path.absolute().name for path in paths)))
-    return Reading(runs, title, tuple(paths), tag, (*found.cautions, *cautions), bool(found.titles))
+    return Reading(runs, title, tuple(paths), tag, (*found.cautions, *cautions))
 
 
 def default_tag(runs: Sequence[Run]) -> tuple[str, tuple[str, ...]]:

@@ -6,12 +6,12 @@ goes from the point before to the point after; what a diverged run is worth is s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from smoothrl.compare.result import Metric
-from smoothrl.compare.runs import CompareError, Curve, Floats, Ints
+from smoothrl.compare.runs import Curve, Floats, Ints
 
 WINDOW = 0.1
 """Width of the windows for the final and the best return, as a share of the range of steps."""
@@ -79,23 +79,6 @@ def on_grid(curve: Curve, steps: Ints) -> Floats:
     if curve.steps.size == 0:
         return np.full(len(steps), np.nan)
     return np.interp(steps, curve.steps, curve.values, left=np.nan, right=np.nan)
-
-
-def common_range(curves: Iterable[Curve]) -> tuple[int, int]:
-    """The first and last step between which every curve has finite points.
-
-    Raises:
-        CompareError: there is no such range.
-    """
-    steps = [points.steps for points in map(finite, curves)]
-    if not steps:
-        raise CompareError("no common range of steps: there is no curve")
-    if any(s.size == 0 for s in steps):
-        raise CompareError("no common range of steps: a curve has no finite point")
-    start, end = max(int(s[0]) for s in steps), min(int(s[-1]) for s in steps)
-    if start > end:
-        raise CompareError(f"no common range of steps: one curve begins at step {start}, after another ends at {end}")
-    return start, end
 
 
 def with_floor(curve: Curve, end: int, floor: float) -> Curve:

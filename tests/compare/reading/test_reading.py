@@ -21,11 +21,6 @@ from smoothrl.compare.runs import CompareError, Run
 SMALL: dict[str, Any] = {"n_steps": 32, "policy_kwargs": {"net_arch": [4]}, "device": "cpu"}
 
 
-@pytest.fixture(autouse=True)
-def _a_cache_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-
-
 def scalars(folder: Path, tag: str = "eval/mean_reward", steps: range = range(0, 50, 10), scale: float = 1.0) -> Path:
     """A run as torch's writer leaves it."""
     with SummaryWriter(str(folder)) as writer:
@@ -57,7 +52,7 @@ class TestSB3:
         assert [run.name for run in reading.runs] == [
             "CartPole-v1/A2C/seed-1", "CartPole-v1/PPO/seed-1", "CartPole-v1/PPO/seed-2",
         ]  # fmt: skip
-        assert (reading.tag, reading.title, reading.study) == ("rollout/ep_rew_mean", "CartPole-v1", False)
+        assert (reading.tag, reading.title) == ("rollout/ep_rew_mean", "CartPole-v1")
 
     def test_a_run_that_went_on_is_one_curve(self, logs: Path) -> None:
         run = only(logs / "PPO_1")

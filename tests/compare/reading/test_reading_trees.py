@@ -13,11 +13,6 @@ from smoothrl.compare.reading.read import default_tag, read_runs
 from smoothrl.compare.runs import CompareError, Curve, Run
 
 
-@pytest.fixture(autouse=True)
-def _a_cache_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-
-
 def scalars(folder: Path, tag: str = "eval/mean_reward", steps: range = range(0, 50, 10), scale: float = 1.0) -> Path:
     """A run as torch's writer leaves it."""
     with SummaryWriter(str(folder)) as writer:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smoothrl.compare.runs import CompareError, Curve
-from smoothrl.compare.statistics.scores import common_range, on_grid, score, steps_to, with_floor
+from smoothrl.compare.runs import Curve
+from smoothrl.compare.statistics.scores import on_grid, score, steps_to, with_floor
 
 NAN, INF = float("nan"), float("inf")
 
@@ -88,31 +88,13 @@ def test_on_grid_is_a_line_inside_and_nan_outside() -> None:
     assert np.isnan(on_grid(curve([], []), np.array([1, 2]))).all()
 
 
-def test_common_range_is_where_all_curves_have_finite_points() -> None:
-    curves = [curve([0, 10, 90], [NAN, 1.0, 2.0]), curve([5, 100], [1.0, 1.0])]
-    assert common_range(curves) == (10, 90)
-
-
-@pytest.mark.parametrize(
-    ("curves", "message"),
-    [
-        ([], "no curve"),
-        ([curve([0, 1], [NAN, NAN])], "a curve has no finite point"),
-        ([curve([0, 10], [1, 1]), curve([20, 30], [1, 1])], "one curve begins at step 20, after another ends at 10"),
-    ],
-)
-def test_without_a_common_range_this_is_said(curves: list[Curve], message: str) -> None:
-    with pytest.raises(CompareError, match=message):
-        common_range(curves)
-
-
 def test_a_diverged_run_counts_at_the_floor_from_its_last_finite_point_on() -> None:
     fallen = with_floor(curve([0, 50, 60, 70], [10.0, 10.0, NAN, NAN]), 100, -5.0)
     scores = score(fallen, 0, 100)
     assert scores["final"] == -5.0
     assert scores["best"] == 10.0
     assert scores["auc"] == pytest.approx((50 * 10 + 50 * -5) / 100, abs=0.2)  # one step of a line between the two
-    assert common_range([fallen]) == (0, 100)
+    assert (fallen.steps[0], fallen.steps[-1]) == (0, 100)
 
 
 def test_a_run_that_diverged_before_its_first_point_counts_at_the_floor_all_along() -> None:
