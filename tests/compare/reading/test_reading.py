@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 import pytest
 import stable_baselines3
+from run_trees import only, scalars
 from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.monitor import Monitor
@@ -16,22 +17,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.utils.tensorboard import SummaryWriter
 
 from smoothrl.compare.reading.read import read_runs
-from smoothrl.compare.runs import CompareError, Run
+from smoothrl.compare.runs import CompareError
 
 SMALL: dict[str, Any] = {"n_steps": 32, "policy_kwargs": {"net_arch": [4]}, "device": "cpu"}
-
-
-def scalars(folder: Path, tag: str = "eval/mean_reward", steps: range = range(0, 50, 10), scale: float = 1.0) -> Path:
-    """A run as torch's writer leaves it."""
-    with SummaryWriter(str(folder)) as writer:
-        for step in steps:
-            writer.add_scalar(tag, scale * step, step)
-    return folder
-
-
-def only(path: Path, **options: Any) -> Run:
-    (run,) = read_runs([path], **options).runs
-    return run
 
 
 class TestSB3:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from torch.utils.tensorboard import SummaryWriter
+from run_trees import names, only, scalars
 
 from smoothrl.compare.reading.read import read_runs
-from smoothrl.compare.runs import Run
 from smoothrl.studies import load_study
 from smoothrl.training.run import train
 
@@ -28,23 +26,6 @@ variants:
   slow: {agent: {learning_rate: 0.0001}}
 seeds: 2
 """
-
-
-def scalars(folder: Path, tag: str = "eval/mean_reward", steps: range = range(0, 50, 10), scale: float = 1.0) -> Path:
-    """A run as torch's writer leaves it."""
-    with SummaryWriter(str(folder)) as writer:
-        for step in steps:
-            writer.add_scalar(tag, scale * step, step)
-    return folder
-
-
-def only(path: Path, **options: Any) -> Run:
-    (run,) = read_runs([path], **options).runs
-    return run
-
-
-def names(path: Path, **options: Any) -> list[str]:
-    return [run.name for run in read_runs([path], **options).runs]
 
 
 class TestOurs:

@@ -7,27 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from torch.utils.tensorboard import SummaryWriter
+from run_trees import names, only, scalars
 
 from smoothrl.compare.reading.read import default_tag, read_runs
 from smoothrl.compare.runs import CompareError, Curve, Run
-
-
-def scalars(folder: Path, tag: str = "eval/mean_reward", steps: range = range(0, 50, 10), scale: float = 1.0) -> Path:
-    """A run as torch's writer leaves it."""
-    with SummaryWriter(str(folder)) as writer:
-        for step in steps:
-            writer.add_scalar(tag, scale * step, step)
-    return folder
-
-
-def only(path: Path, **options: Any) -> Run:
-    (run,) = read_runs([path], **options).runs
-    return run
-
-
-def names(path: Path, **options: Any) -> list[str]:
-    return [run.name for run in read_runs([path], **options).runs]
 
 
 class TestTrees:
